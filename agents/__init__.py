@@ -1,0 +1,1 @@
+"""Who thinks: the roles, their prompts and the graphs that compose them."""

@@ -1,0 +1,1 @@
+"""The service: settings, wiring, REST, chat page, command line, engine."""

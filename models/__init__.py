@@ -1,0 +1,1 @@
+"""Who answers: the Model port, the gateway, the embedded model, embedders."""

@@ -1,0 +1,1 @@
+"""What agents can do: the Tool port and the built-in tools."""

@@ -1,0 +1,131 @@
+"""What every tool is, how one is added, and how a call can fail.
+
+ToolError           the call failed; shown to the model, with an `ErrorClass`
+
+A tool is one file: a pydantic class for its arguments and one decorated coroutine whose
+docstring is what the model reads.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+import tools
+from memory.records import ErrorClass
+from models.messages import ToolSchema
+from sandboxes.base import Limits, Sandbox
+
+Effect = Literal["none", "idempotent", "at_most_once"]
+"""What a call does to the world: nothing; the same when repeated; something only once."""
+
+
+class Arguments(BaseModel):
+    """Base of every tool's arguments: unknown fields are an error that the model is told of."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=False)
+
+
+class ToolResult(BaseModel):
+    """What a successful call gives back."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    text: str
+    """What the model sees; already capped."""
+    data: dict[str, Any] | None = None
+    """The same for programs, where it has a structure."""
+    truncated: bool = False
+    certain: bool = False
+    """True when success is sure, so that no Reviewer needs to look (a file was read)."""
+    final: bool = False
+    """True for `answer`: the subgoal is finished with `text`."""
+    artifacts: tuple[str, ...] = ()
+    """Files of the workspace that the answer hands over."""
+    untrusted: bool = True
+    """Whether `text` holds what came from outside, to be marked as data in prompts."""
+
+
+class ToolError(Exception):
+    """A call failed in a way that the model is told about."""
+
+    def __init__(self, message: str, error_class: ErrorClass, *, output: str = "") -> None:
+        super().__init__(message)
+        self.error_class: ErrorClass = error_class
+        self.output = output
+        """What the call printed before it failed, capped."""
+
+
+@dataclass(frozen=True)
+class ToolContext:
+    """What a call may use."""
+
+    sandbox: Sandbox
+    ask: Callable[[str], Awaitable[str]]
+    """Put a question to a person and wait for the answer."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Hosts that `fetch_url` may reach: `example.org`, `*.example.org`, `127.0.0.1:8000`."""
+    limits: Limits = field(default_factory=Limits)
+    output_chars: int = 8000
+    """Longest `text` of a result."""
+
+
+A = TypeVar("A", bound=Arguments)
+
+
+@dataclass(frozen=True)
+class Tool(Generic[A]):
+    """A tool as registered."""
+
+    name: str
+    doc: str
+    """What the model reads: what it does, when to use it, what comes back."""
+    arguments: type[A]
+    run: Callable[[A, ToolContext], Awaitable[ToolResult]]
+    effect: Effect
+    """Calls without an effect may run side by side."""
+
+    def schema(self) -> ToolSchema:
+        """Return what a model is told about this tool."""
+        parameters = self.arguments.model_json_schema()
+        parameters.pop("title", None)
+        parameters.pop("description", None)
+        return ToolSchema(name=self.name, description=self.doc, parameters=parameters)
+
+
+AnyTool = Tool[Any]
+_TOOLS: dict[str, AnyTool] = {}
+
+
+def tool(
+    name: str, *, effect: Effect
+) -> Callable[
+    [Callable[[A, ToolContext], Awaitable[ToolResult]]],
+    Callable[[A, ToolContext], Awaitable[ToolResult]],
+]:
+    """Register a coroutine as a tool: the whole act of adding one."""
+
+    def register(
+        run: Callable[[A, ToolContext], Awaitable[ToolResult]],
+    ) -> Callable[[A, ToolContext], Awaitable[ToolResult]]:
+        if name in _TOOLS:
+            msg = f"two tools are called {name!r}"
+            raise ValueError(msg)
+        arguments = run.__annotations__["args"]
+        doc = (run.__doc__ or "").strip()
+        _TOOLS[name] = Tool(name=name, doc=doc, arguments=arguments, run=run, effect=effect)
+        return run
+
+    return register
+
+
+def discover(plugins: tuple[str, ...] = ()) -> Mapping[str, AnyTool]:
+    """Import every module of this package and each plugin once; return what they registered."""
+    for module in iter_modules(tools.__path__, prefix="tools."):
+        import_module(module.name)
+    for plugin in plugins:
+        import_module(plugin)
+    return dict(_TOOLS)
