@@ -1,0 +1,42 @@
+"""Prompts: one Markdown file per role and mode, filled by Jinja.
+
+A file holds the system part, a line `<!-- user -->`, and the user part. Untrusted text goes
+through the `data` filter, which fences it so that it cannot pass for instructions.
+"""
+
+from functools import cache
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from models.messages import Message
+
+_SPLIT = "<!-- user -->\n"
+
+
+def fence(text: str) -> str:
+    """Return `text` between `<data>` marks that it cannot close itself."""
+    safe = text.replace("<data>", "<data_>").replace("</data>", "</data_>")
+    return f"<data>\n{safe.rstrip()}\n</data>"
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=False,
+        autoescape=False,  # noqa: S701 - prompts are text for a model, not HTML
+    )
+    environment.filters["data"] = fence
+    return environment
+
+
+def render(name: str, **values: object) -> tuple[Message, ...]:
+    """Return the messages of the prompt `name`.md; a missing value is an error."""
+    text = _environment().get_template(f"{name}.md").render(**values)
+    system, _, user = text.partition(_SPLIT)
+    messages = (Message(role="system", content=system.strip()),)
+    return (*messages, Message(role="user", content=user.strip())) if user else messages
