@@ -9,6 +9,7 @@ docstring is what the model reads.
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
+from inspect import getdoc
 from pkgutil import iter_modules
 from typing import Any, Generic, Literal, TypeVar
 
@@ -24,9 +25,14 @@ Effect = Literal["none", "idempotent", "at_most_once"]
 
 
 class Arguments(BaseModel):
-    """Base of every tool's arguments: unknown fields are an error that the model is told of."""
+    """Base of every tool's arguments: unknown fields are an error that the model is told of.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=False)
+    What is written under a field is its description in the schema.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", str_strip_whitespace=False, use_attribute_docstrings=True
+    )
 
 
 class ToolResult(BaseModel):
@@ -115,7 +121,7 @@ def tool(
             msg = f"two tools are called {name!r}"
             raise ValueError(msg)
         arguments = run.__annotations__["args"]
-        doc = (run.__doc__ or "").strip()
+        doc = getdoc(run) or ""
         _TOOLS[name] = Tool(name=name, doc=doc, arguments=arguments, run=run, effect=effect)
         return run
 
