@@ -4,7 +4,7 @@ from typing import Literal, TypedDict
 
 from pydantic import Field
 
-from memory.records import ErrorClass, Kind, Provenance
+from memory.records import ErrorClass, Kind, Provenance, Shortcut
 from models.messages import Frozen, JsonObject, ToolCall
 
 Outcome = Literal["success", "wrong_state", "no_change"]
@@ -57,7 +57,7 @@ class TaskSpec(Frozen):
     instruction: str
     acceptance: tuple[str, ...] = ()
     """Conditions that the answer has to meet, in words."""
-    inputs: JsonObject = {}
+    inputs: JsonObject = Field(default_factory=dict)
     """Named values that came with the task."""
     files: tuple[str, ...] = ()
     """Names of the files that came with it, in the workspace."""
@@ -122,6 +122,8 @@ class Step(Frozen):
     outcome: Outcome = "success"
     error_class: ErrorClass | None = None
     feedback: str = ""
+    progress: str = ""
+    """What the Reviewer says has been achieved so far; empty when code decided."""
     decided_by: Literal["code", "model"] = "code"
 
     @property
@@ -177,6 +179,8 @@ class RecalledText(Frozen):
     kind: Kind
     text: str
     scope: str
+    shortcut: Shortcut | None = None
+    """The steps to run, when it is a Shortcut."""
 
 
 class Learned(Frozen):

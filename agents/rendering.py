@@ -1,0 +1,71 @@
+"""How steps, plans and entries look in prompts."""
+
+import json
+from collections.abc import Iterable, Sequence
+
+from agents.prompts import fence
+from agents.state import CallRecord, RecalledText, Step, Subgoal
+
+MARKS = {"pending": " ", "running": ">", "done": "x", "failed": "!"}
+RESULT_CHARS = 4000
+ARGUMENT_CHARS = 6000
+
+
+def clip(text: str, limit: int) -> str:
+    """Return `text`, its middle cut out when it is longer than `limit` characters."""
+    if len(text) <= limit:
+        return text
+    head, tail = limit * 2 // 3, limit // 3
+    return f"{text[:head]}\n… {len(text) - head - tail} characters cut …\n{text[-tail:]}"
+
+
+def call_line(call: CallRecord) -> str:
+    """Return the call on one line: tool and arguments."""
+    return (
+        f"Call {call.tool} {clip(json.dumps(call.arguments, ensure_ascii=False), ARGUMENT_CHARS)}"
+    )
+
+
+def result_block(call: CallRecord, *, limit: int = RESULT_CHARS) -> str:
+    """Return the fenced result of a call, with its verdict."""
+    verdict = "ok" if call.ok else f"failed: {call.error_class}"
+    return f"Result ({verdict}):\n{fence(clip(call.text, limit))}"
+
+
+def step_block(step: Step, *, limit: int = RESULT_CHARS) -> str:
+    """Return a step as the Solver, the Reviewer and the Refiner see it."""
+    verdict = step.outcome + (f" ({step.error_class})" if step.error_class else "")
+    lines = [f"### Step {step.n} → {verdict}"]
+    if step.thought:
+        lines.append(f"Thought: {clip(step.thought, 600)}")
+    for call in step.calls:
+        lines += [call_line(call), result_block(call, limit=limit)]
+    if step.changed:
+        lines.append(f"Changed files: {', '.join(step.changed)}")
+    if step.feedback:
+        lines.append(f"Feedback: {step.feedback}")
+    return "\n".join(lines)
+
+
+def steps_text(steps: Iterable[Step], *, limit: int = RESULT_CHARS) -> str:
+    """Return several steps, oldest first."""
+    return "\n\n".join(step_block(step, limit=limit) for step in steps)
+
+
+def plan_lines(plan: Sequence[Subgoal]) -> list[str]:
+    """Return one line for each subgoal, ticked off, with the results of those done."""
+    lines: list[str] = []
+    for subgoal in plan:
+        result = f" → {clip(subgoal.result, 500)}" if subgoal.result else ""
+        lines.append(f"[{MARKS[subgoal.status]}] {subgoal.text}{result}")
+    return lines
+
+
+def entry_lines(recalled: Sequence[RecalledText], kind: str) -> list[str]:
+    """Return one line for each recalled entry of a kind."""
+    lines: list[str] = []
+    for entry in recalled:
+        if entry.kind == kind:
+            scope = f" ({entry.scope})" if entry.scope else ""
+            lines.append(f"[{entry.id}] {' '.join(entry.text.split())}{scope}")
+    return lines
