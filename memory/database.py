@@ -2,11 +2,20 @@
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.engine.interfaces import DBAPIConnection
 
 T = TypeVar("T")
+_READ_ONLY = "strop_read_only"
+_PRAGMAS = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = NORMAL",
+    "PRAGMA busy_timeout = 30000",
+    "PRAGMA foreign_keys = ON",
+)
 
 
 class Database:
@@ -28,6 +37,43 @@ class Database:
         with self.engine.begin() as connection:
             return work(connection)
 
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Return what `work` reads, from one snapshot; it waits for no writer.
+
+        What it should write all the same is rolled back.
+        """
+        return await asyncio.to_thread(self._read_sync, work)
+
+    def _read_sync(self, work: Callable[[Connection], T]) -> T:
+        with self.engine.connect().execution_options(**{_READ_ONLY: True}) as connection:
+            return work(connection)
+
     def close(self) -> None:
         """Close every pooled connection."""
         self.engine.dispose()
+
+
+def sqlite_engine(path: Path) -> Engine:
+    """Return an engine on a SQLite file that several processes may write.
+
+    Writers queue at `BEGIN IMMEDIATE` for up to 30 s instead of failing half-way; readers
+    see the last commit and wait for nobody (WAL).
+    """
+    engine = create_engine(URL.create("sqlite", database=str(path)))
+    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _prepare(connection: DBAPIConnection, _record: object) -> None:
+    # The driver must not begin transactions by itself: `_begin` does.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in _PRAGMAS:
+        cursor.execute(pragma)
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    deferred = connection.get_execution_options().get(_READ_ONLY, False)
+    connection.exec_driver_sql("BEGIN" if deferred else "BEGIN IMMEDIATE")

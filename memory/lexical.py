@@ -1,0 +1,126 @@
+"""Find entries by their words: SQLite's FTS5, or BM25 in Python on other databases."""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, text
+
+_WORD = re.compile(r"[^\W_]+")
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_MAX_QUERY_WORDS = 64
+_K1 = 1.2
+_B = 0.75
+_STOP_WORDS = frozenset(
+    _WORD.findall(
+        """
+    a about after all also an and any are as at be been before being but by can could did do
+    does doing done during each for from further had has have having he her here his how i if
+    in into is it its itself just let may me might more most must my no nor not now of off on
+    once only or other our out over own please same shall she should so some such than that
+    the their them then there these they this those through to too under until up us very was
+    we were what when where which while who whom why will with would you your
+    """
+    )
+)
+
+Hit = tuple[str, float]
+"""An entry's id and its BM25 score; higher is better."""
+
+_CREATE = """
+CREATE VIRTUAL TABLE IF NOT EXISTS memory_lexical
+USING fts5(text, tokenize = 'porter unicode61')
+"""
+_HEADS = """
+FROM memory_entries AS entry
+JOIN memory_versions AS head ON head.entry_id = entry.id AND head.version = entry.head_version
+"""
+_VISIBLE = (
+    "entry.namespace = :namespace AND entry.kind = :kind AND entry.status IN ('trial', 'active')"
+)
+_SEARCH = f"""
+SELECT entry.id, -bm25(memory_lexical) AS score {_HEADS}
+JOIN memory_lexical ON memory_lexical.rowid = head.seq
+WHERE memory_lexical MATCH :query AND {_VISIBLE}
+ORDER BY score DESC, entry.id LIMIT :k
+"""
+_SCAN = f"SELECT entry.id, head.text {_HEADS} WHERE {_VISIBLE}"
+
+
+def create_lexical(connection: Connection) -> None:
+    """Create the full-text table where the database is SQLite; a migration calls this."""
+    if connection.dialect.name == "sqlite":
+        connection.execute(text(_CREATE))
+
+
+def searchable(*texts: str) -> str:
+    """Return the texts followed by the parts of the `camelCase` names in them."""
+    whole = " ".join(part for part in texts if part)
+    compound = [_CAMEL.split(word) for word in _WORD.findall(whole)]
+    parts = [part for word in compound if len(word) > 1 for part in word]
+    return " ".join([whole, *dict.fromkeys(parts)])
+
+
+def words(content: str) -> list[str]:
+    """Return the words in lower case, names taken apart."""
+    return [part.casefold() for word in _WORD.findall(content) for part in _CAMEL.split(word)]
+
+
+def query_words(content: str) -> list[str]:
+    """Return the words worth searching for: each once, stop words dropped."""
+    unique = dict.fromkeys(word for word in words(content) if word not in _STOP_WORDS)
+    return list(unique)[:_MAX_QUERY_WORDS]
+
+
+def add_lexical(connection: Connection, seq: int, content: str) -> None:
+    """Make a version findable; its row in `memory_versions` has the number `seq`."""
+    if connection.dialect.name == "sqlite":
+        statement = text("INSERT INTO memory_lexical (rowid, text) VALUES (:seq, :content)")
+        connection.execute(statement, {"seq": seq, "content": content})
+
+
+def search_lexical(
+    connection: Connection, content: str, *, namespace: str, kind: str, k: int
+) -> list[Hit]:
+    """Return the `k` best entries on trial or active, by the words of any text."""
+    wanted = query_words(content)
+    if not wanted:
+        return []
+    visible = {"namespace": namespace, "kind": kind}
+    if connection.dialect.name != "sqlite":
+        rows = [(row[0], row[1]) for row in connection.execute(text(_SCAN), visible)]
+        return bm25(wanted, rows)[:k]
+    # A quoted word has no syntax, whatever it holds; `words` keeps quotes out.
+    match = " OR ".join(f'"{word}"' for word in wanted)
+    found = connection.execute(text(_SEARCH), {**visible, "query": match, "k": k})
+    return [(row[0], float(row[1])) for row in found]
+
+
+def bm25(wanted: Sequence[str], rows: Sequence[tuple[str, str]]) -> list[Hit]:
+    """Rank `(id, text)` rows that hold any of the words, best first (Okapi BM25)."""
+    stems = {_stem(word) for word in wanted}
+    counts = [(key, Counter(_stem(word) for word in words(content))) for key, content in rows]
+    if not counts:
+        return []
+    holding = Counter(stem for _, count in counts for stem in stems if stem in count)
+    mean_length = sum(count.total() for _, count in counts) / len(counts) or 1.0
+    hits: list[Hit] = []
+    for key, count in counts:
+        norm = _K1 * (1 - _B + _B * count.total() / mean_length)
+        score = sum(
+            math.log(1 + (len(counts) - holding[stem] + 0.5) / (holding[stem] + 0.5))
+            * (count[stem] * (_K1 + 1) / (count[stem] + norm))
+            for stem in stems
+        )
+        if score > 0:
+            hits.append((key, score))
+    return sorted(hits, key=lambda hit: (-hit[1], hit[0]))
+
+
+def _stem(word: str) -> str:
+    """Cut the commonest English endings; enough where FTS5's Porter stemmer is not at hand."""
+    for ending in ("ing", "ed", "es", "s"):
+        if word.endswith(ending) and len(word) - len(ending) > 2:
+            return word.removesuffix(ending)
+    return word
