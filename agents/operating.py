@@ -85,11 +85,12 @@ async def note(state: RunState, run: Run) -> RunState:
 
 
 def leaving_steps(state: RunState, window: int) -> list[Step]:
-    """Return the steps to be noted and let go: the older half, once the window is full."""
+    """Return the steps to be noted and let go: all but a window, once there are two windows.
+
+    So a Solver sees at least the newest `window` steps, and notes cost one call in `window`.
+    """
     recent = state.get("recent", [])
-    if len(recent) <= window:
-        return []
-    return recent[: len(recent) - window // 2]
+    return recent[:-window] if len(recent) >= 2 * window else []
 
 
 def _finished(plan: list[Subgoal], current: int, final: CallRecord) -> list[Subgoal]:

@@ -7,7 +7,8 @@ from agents.prompts import fence
 from agents.state import CallRecord, RecalledText, Step, Subgoal
 
 MARKS = {"pending": " ", "running": ">", "done": "x", "failed": "!"}
-RESULT_CHARS = 4000
+RESULT_CHARS = 3000
+NEWEST_CHARS = 10_000
 ARGUMENT_CHARS = 6000
 
 
@@ -59,6 +60,15 @@ def plan_lines(plan: Sequence[Subgoal]) -> list[str]:
         result = f" → {clip(subgoal.result, 500)}" if subgoal.result else ""
         lines.append(f"[{MARKS[subgoal.status]}] {subgoal.text}{result}")
     return lines
+
+
+def history_blocks(recent: Sequence[Step]) -> list[str]:
+    """Return the steps that a Solver sees, the newest with more of its result."""
+    newest = len(recent) - 1
+    return [
+        step_block(step, limit=NEWEST_CHARS if n == newest else RESULT_CHARS)
+        for n, step in enumerate(recent)
+    ]
 
 
 def entry_lines(recalled: Sequence[RecalledText], kind: str) -> list[str]:

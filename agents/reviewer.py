@@ -5,11 +5,9 @@ from dataclasses import dataclass
 
 from agents.calls import ModelCalls
 from agents.prompts import render
-from agents.rendering import call_line, clip, result_block
-from agents.state import AnswerReview, CallRecord, RunState, Step, StepReview, TaskSpec
+from agents.rendering import call_line, result_block
+from agents.state import AnswerReview, RunState, Step, StepReview, TaskSpec
 from models.messages import Request
-
-FEEDBACK_CHARS = 600
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,7 @@ def decide(step: Step, recent: Sequence[Step]) -> StepReview | None:
         return StepReview(
             outcome="wrong_state",
             error_class=failed[0].error_class or "unknown",
-            feedback=" ".join(f"{call.tool} failed: {_gist(call)}" for call in failed),
+            feedback=" ".join(f"{call.tool} failed; its result says why." for call in failed),
         )
     if any(call.final for call in step.calls):
         return StepReview(outcome="success")
@@ -75,11 +73,6 @@ def decide(step: Step, recent: Sequence[Step]) -> StepReview | None:
     if all(call.certain for call in step.calls):
         return StepReview(outcome="success")
     return None
-
-
-def _gist(call: CallRecord) -> str:
-    lines = [line.strip() for line in call.text.splitlines() if line.strip()]
-    return clip(lines[-1] if lines else str(call.error_class), FEEDBACK_CHARS)
 
 
 def _same(step: Step, earlier: Step) -> bool:

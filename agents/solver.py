@@ -9,7 +9,7 @@ from pydantic import Field
 from agents.calls import ModelCalls
 from agents.ports import StopRun
 from agents.prompts import render
-from agents.rendering import entry_lines, plan_lines, step_block
+from agents.rendering import entry_lines, history_blocks, plan_lines
 from agents.state import Action, RunState, TaskSpec
 from models.base import BadReplyError
 from models.messages import Frozen, JsonObject, Message, Request, ToolCall, ToolSchema
@@ -66,8 +66,7 @@ class Solver:
 def _prompt(
     task: TaskSpec, state: RunState, text_tools: Sequence[ToolSchema]
 ) -> tuple[Message, ...]:
-    plan, limits = state.get("plan", []), task.limits
-    recent = state.get("recent", [])[-limits.history_window :]
+    plan = state.get("plan", [])
     return render(
         "solver_operate",
         text_actions=[tool.model_dump_json() for tool in text_tools],
@@ -81,10 +80,10 @@ def _prompt(
         workspace=state.get("workspace", ""),
         progress=state.get("progress", ""),
         notes=state.get("notes", ""),
-        history=[step_block(step) for step in recent],
+        history=history_blocks(state.get("recent", [])),
         warning=_warning(state),
         step=state.get("count", 0) + 1,
-        max_steps=limits.max_steps,
+        max_steps=task.limits.max_steps,
     )
 
 

@@ -38,7 +38,7 @@ class RunLimits(Frozen):
     max_repeats: int = Field(default=5, gt=1)
     """Equal actions in a row that end the run."""
     history_window: int = Field(default=5, gt=0)
-    """Steps that a Solver sees with their results."""
+    """The newest steps that a Solver always sees with their results."""
     max_subgoals: int = Field(default=6, gt=0)
     max_answer_rounds: int = Field(default=2, ge=0)
     """How often a refused answer may be mended."""
@@ -208,7 +208,7 @@ class RunState(TypedDict, total=False):
     """Path to a stamp of its content, for seeing what changed."""
     action: Action | None
     recent: list[Step]
-    """The newest steps, oldest first: the history window and a little more."""
+    """The newest steps, oldest first: all that the notes do not cover."""
     count: int
     """Steps so far in this run."""
     signatures: list[str]
@@ -218,8 +218,6 @@ class RunState(TypedDict, total=False):
     total_failures: int
     escalations: int
     notes: str
-    noted: int
-    """Number of the newest step that the notes cover."""
     progress: str
     result: CallRecord | None
     """The `answer` call that finished the running subgoal."""

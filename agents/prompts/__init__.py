@@ -4,6 +4,7 @@ A file holds the system part, a line `<!-- user -->`, and the user part. Untrust
 through the `data` filter, which fences it so that it cannot pass for instructions.
 """
 
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -20,6 +21,11 @@ def fence(text: str) -> str:
     return f"<data>\n{safe.rstrip()}\n</data>"
 
 
+def bullets(lines: Iterable[str]) -> str:
+    """Return one bullet for each line, or `(none)`."""
+    return "\n".join(f"- {line}" for line in lines) or "(none)"
+
+
 @cache
 def _environment() -> Environment:
     environment = Environment(
@@ -31,6 +37,7 @@ def _environment() -> Environment:
         autoescape=False,  # noqa: S701 - prompts are text for a model, not HTML
     )
     environment.filters["data"] = fence
+    environment.filters["lines"] = bullets
     return environment
 
 
