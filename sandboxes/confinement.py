@@ -1,0 +1,188 @@
+"""The command line of bubblewrap: what a sandboxed command sees, and what it may use.
+
+Options travel through a descriptor, not through the arguments, so that the environment of
+a command is not on show in the process list of the host.
+"""
+
+import math
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sandboxes.base import Limits
+from sandboxes.files import MOUNT_POINT
+from sandboxes.interpreter import Interpreter
+
+INNER_ID = 1000
+"""User and group inside; outside it is the server's own or the dedicated user."""
+_SCRATCH_BYTES = 64 << 20
+_OPEN_FILES = 1024
+_LINK_FOLDER = "/run/bin"
+_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
+_OUTSIDE_USR = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
+_SETTINGS = (
+    "/etc/alternatives",
+    "/etc/ca-certificates",
+    "/etc/fonts",
+    "/etc/ld.so.cache",
+    "/etc/ld.so.conf",
+    "/etc/ld.so.conf.d",
+    "/etc/localtime",
+    "/etc/mime.types",
+    "/etc/pki/ca-trust/extracted",
+    "/etc/pki/tls/certs",
+    "/etc/ssl/certs",
+    "/etc/ssl/openssl.cnf",
+)
+_MADE_UP = {
+    "/etc/passwd": "root:x:0:0::/:/bin/sh\nsandbox:x:1000:1000::/tmp:/bin/sh\n",
+    "/etc/group": "root:x:0:\nsandbox:x:1000:\n",
+    "/etc/hosts": "127.0.0.1 localhost sandbox\n::1 localhost\n",
+    "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
+}
+_DEFAULT_ENV = {
+    "HOME": "/tmp",  # noqa: S108 - a private tmpfs inside the sandbox
+    "LANG": "C.UTF-8",
+    "TMPDIR": "/tmp",  # noqa: S108 - a private tmpfs inside the sandbox
+    "USER": "sandbox",
+}
+# Runs inside: the limits hold for the command only, so it cannot starve its supervisor,
+# which then tells how many processes were left over and the processor time used.
+_SUPERVISE = """report=$1; shift; { "$@" 2>&3 3>&-; } 3>&2 2>/dev/null; code=$?
+{ set -- /proc/[0-9]*; echo $#; times; } 2>/dev/null >"/proc/self/fd/$report"; exit $code"""
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """Programs of the host, with what the installed bubblewrap understands."""
+
+    bwrap: str
+    options: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Where bubblewrap, as the user it runs as, finds what it must show."""
+
+    workspace: str
+    interpreter: Interpreter
+    interpreter_tree: str | None
+
+
+@contextmanager
+def as_descriptor(data: bytes) -> Iterator[int]:
+    """Hold `data` in an unnamed file whose descriptor a child can read."""
+    descriptor = os.memfd_create("strop")
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(descriptor, view) :]
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def confined(  # noqa: PLR0913 - each is one independent part of the command line
+    tools: Tools,
+    view: View,
+    *,
+    env: Mapping[str, str],
+    program: bytes,
+    status: int,
+) -> Iterator[tuple[list[str], tuple[int, ...]]]:
+    """Yield the arguments that start bubblewrap, up to `--`, and the descriptors to pass."""
+    with ExitStack() as stack:
+        files = {
+            path: stack.enter_context(as_descriptor(text.encode()))
+            for path, text in _MADE_UP.items()
+        }
+        filter_fd = stack.enter_context(as_descriptor(program))
+        options = [
+            *_namespaces(tools),
+            *_environment(env, view.interpreter),
+            *_system(),
+            *_python(view),
+            *[part for path, fd in files.items() for part in ("--ro-bind-data", str(fd), path)],
+            *_writable(tools, view),
+            *("--seccomp", str(filter_fd)),
+            *("--json-status-fd", str(status)),
+        ]
+        packed = b"".join(os.fsencode(option) + b"\0" for option in options)
+        args_fd = stack.enter_context(as_descriptor(packed))
+        passed = (args_fd, filter_fd, status, *files.values())
+        yield [tools.bwrap, "--args", str(args_fd), "--"], passed
+
+
+def supervised(argv: Sequence[str], limits: Limits, *, report: int, tree_memory: bool) -> list[str]:
+    """Return the command to run inside: `argv` under its limits, then a report."""
+    cpu_s = math.ceil(limits.wall_s * max(1.0, limits.cpu_cores)) + 1
+    bounds = [
+        f"--nproc={limits.pids + 2}",
+        f"--fsize={limits.file_bytes}",
+        f"--nofile={_OPEN_FILES}",
+        f"--cpu={cpu_s}",
+        "--core=0",
+    ]
+    if not tree_memory:
+        bounds.append(f"--data={limits.memory_bytes}")
+    inner = ["prlimit", *bounds, "--", *argv]
+    return ["/bin/sh", "-c", _SUPERVISE, "sh", str(report), *inner]
+
+
+def _namespaces(tools: Tools) -> list[str]:
+    identity = str(INNER_ID)
+    optional = [option for option in ("--disable-userns",) if option in tools.options]
+    return [
+        *("--unshare-all", "--unshare-user", *optional),
+        *("--uid", identity, "--gid", identity, "--cap-drop", "ALL"),
+        *("--die-with-parent", "--new-session", "--hostname", "sandbox"),
+    ]
+
+
+def _environment(env: Mapping[str, str], interpreter: Interpreter) -> list[str]:
+    path = f"{_PATH}:{_LINK_FOLDER}" if interpreter.executable else _PATH
+    options = ["--clearenv"]
+    for name, value in {"PATH": path, **_DEFAULT_ENV, **env}.items():
+        if not name or "=" in name or "\0" in name or "\0" in value:
+            msg = f"expected an environment variable without NUL or '=' in its name, got {name!r}"
+            raise ValueError(msg)
+        options += ["--setenv", name, value]
+    return options
+
+
+def _system() -> list[str]:
+    options = ["--ro-bind", "/usr", "/usr"]
+    for name in _OUTSIDE_USR:
+        path = Path("/", name)
+        if path.is_symlink():
+            options += ["--symlink", str(path.readlink()), str(path)]
+        elif path.is_dir():
+            options += ["--ro-bind", str(path), str(path)]
+    for path in _SETTINGS:
+        options += ["--ro-bind-try", path, path]
+    # As root the kernel's own settings could otherwise be written: uid 0 is uid 0 outside.
+    options += ["--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys"]
+    return options
+
+
+def _python(view: View) -> list[str]:
+    options: list[str] = []
+    tree, executable = view.interpreter.tree, view.interpreter.executable
+    if tree is not None:
+        options += ["--ro-bind", view.interpreter_tree or str(tree), str(tree)]
+    if executable is not None:
+        options += ["--symlink", str(executable), f"{_LINK_FOLDER}/python3"]
+    return options
+
+
+def _writable(tools: Tools, view: View) -> list[str]:
+    size = ["--size", str(_SCRATCH_BYTES)] if "--size" in tools.options else []
+    return [
+        *("--dev", "/dev", *size, "--tmpfs", "/dev/shm"),  # noqa: S108 - inside the sandbox
+        *("--remount-ro", "/dev", *size, "--tmpfs", "/tmp"),  # noqa: S108 - inside the sandbox
+        *("--bind", view.workspace, MOUNT_POINT, "--remount-ro", "/", "--chdir", MOUNT_POINT),
+    ]

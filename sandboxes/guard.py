@@ -1,0 +1,98 @@
+"""Watch a bubblewrap sandbox from outside and end it with everything in it."""
+
+import asyncio
+import json
+import os
+import re
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from sandboxes.base import Limits, Outcome
+from sandboxes.files import Workspace
+from sandboxes.process import wait_for_death
+from sandboxes.tree import descendants, kill_all, tree_memory
+
+_FIRST_LOOK_S = 0.03
+_PAUSE_S = 0.05
+_SHARE = 10
+"""Looking may take one part in this many of the time."""
+_DEATH_S = 5.0
+_OURS = 3
+"""bubblewrap twice and the shell that supervises the command inside."""
+_TIMES = re.compile(rb"(\d+)m([\d.]+)s (\d+)m([\d.]+)s")
+
+
+@dataclass(slots=True)
+class BubblewrapGuard:
+    """Limits that nothing in the kernel enforces for us, and the kill."""
+
+    workspace: Workspace
+    limits: Limits
+    status: int
+    """Descriptor from which bubblewrap's messages can be read without blocking."""
+    watch_memory: bool
+    disk_before: int = 0
+    """A workspace that is over its limit already may shrink, but not grow."""
+    peak_memory: int = 0
+    messages: bytes = field(default=b"", init=False)
+
+    async def watch(self, pid: int) -> Outcome:
+        """Look at disk and, without a control group, at memory until one is over."""
+        pause = _FIRST_LOOK_S
+        while True:
+            await asyncio.sleep(pause)
+            started = time.monotonic()
+            if self.watch_memory and await asyncio.to_thread(self._memory_exceeded, pid):
+                return Outcome.OOM
+            if await asyncio.to_thread(self.disk_exceeded):
+                return Outcome.DISK_LIMIT
+            pause = max(_PAUSE_S, _SHARE * (time.monotonic() - started))
+
+    async def kill(self, pid: int) -> int:
+        """Kill bubblewrap, then wait until its pid namespace is empty."""
+        living = await asyncio.to_thread(descendants, pid)
+        kill_all(living[:1])
+        self._collect()
+        first = self.field("child-pid")
+        if first is not None and not await wait_for_death(first, _DEATH_S):
+            kill_all([first])
+            await wait_for_death(first, _DEATH_S)
+        return max(0, len(living) - _OURS)
+
+    def disk_exceeded(self) -> bool:
+        """Return whether the workspace is over its limit and grew."""
+        return self.workspace.usage() > max(self.limits.disk_bytes, self.disk_before)
+
+    def field(self, name: str) -> int | None:
+        """Return a number bubblewrap told, such as `child-pid` or `exit-code`."""
+        for line in self.messages.splitlines():
+            with suppress(ValueError):
+                value = json.loads(line).get(name)
+                if isinstance(value, int):
+                    return value
+        return None
+
+    def _collect(self) -> None:
+        with suppress(BlockingIOError):
+            while part := os.read(self.status, 4096):
+                self.messages += part
+
+    def _memory_exceeded(self, pid: int) -> bool:
+        held = tree_memory(pid)
+        self.peak_memory = max(self.peak_memory, held)
+        return held > self.limits.memory_bytes
+
+
+def parse_report(report: bytes) -> tuple[int, float | None]:
+    """Return leftover processes and processor seconds from the supervisor's last words."""
+    lines = report.splitlines()
+    if not lines or not lines[0].isdigit():
+        return 0, None
+    leftover = max(0, min(int(lines[0][:6]), 1 << 20) - 2)
+    times = [_TIMES.fullmatch(line) for line in lines[1:3]]
+    if len(times) < 2 or times[1] is None:
+        return leftover, None
+    minutes, seconds, system_minutes, system_seconds = times[1].groups()
+    spent = 60 * (int(minutes) + int(system_minutes)) + float(seconds) + float(system_seconds)
+    return leftover, spent
