@@ -1,0 +1,156 @@
+"""Find the JSON value that a model meant, wherever in its answer it stands.
+
+Order: the whole answer is JSON; the last fenced block; the longest object in the prose;
+the longest array in the prose. Text inside strings is never touched: `//`, `#` and
+braces there are data. The one repair is a comma that follows a value and closes nothing.
+"""
+
+import json
+import re
+from typing import NoReturn
+
+from models.base import BadReplyError
+
+_FENCE = re.compile(r"```[ \t]*(?:json[c5]?|JSON)?[ \t]*\r?\n?")
+_OPENING = re.compile(r"[{\[]")
+_LIKE_JSON = re.compile(r"""\{\s*["'}]|\[\s*["'{\[\]\-0-9tfn]""")
+_THOUGHT = "</think>"
+_MAX_CHARS = 2_000_000
+_MAX_STARTS = 2_000
+"""Brackets from which a value is tried; bounds the work on hostile text."""
+
+
+def parse_json(text: str) -> object:
+    """Return the JSON value in `text`, which may be fenced or stand in prose.
+
+    Raises:
+        BadReplyError: there is no JSON value, or it is broken.
+    """
+    if not text.strip():
+        raise BadReplyError("Expected JSON, but the reply is empty.")
+    if len(text) > _MAX_CHARS:
+        message = f"Expected JSON of at most {_MAX_CHARS} characters, got {len(text)}."
+        raise BadReplyError(message)
+    _, thought, answer = text.rpartition(_THOUGHT)
+    sources = (text, answer) if thought and answer.strip() else (text,)
+    for source in sources[::-1]:
+        for find in (_whole, _fenced, _in_prose):
+            found = find(source)
+            if found:
+                return found[0]
+    raise BadReplyError(f"Expected JSON, but the reply holds none that can be read: {_shown(text)}")
+
+
+def _whole(text: str) -> tuple[object] | None:
+    stripped = text.strip()
+    found = _value_at(stripped, 0, repair=True)
+    return (found[0],) if found and found[1] == len(stripped) else None
+
+
+def _fenced(text: str) -> tuple[object] | None:
+    last: tuple[object] | None = None
+    position = 0
+    while opening := _FENCE.search(text, position):
+        start = _skip_space(text, opening.end())
+        found = _value_at(text, start, repair=True) if start < len(text) else None
+        position = opening.end()
+        if found and text.startswith("```", _skip_space(text, found[1])):
+            last = (found[0],)
+            position = _skip_space(text, found[1]) + len("```")
+    return last
+
+
+def _in_prose(text: str) -> tuple[object] | None:
+    best: tuple[bool, int] = (False, 0)
+    chosen: tuple[object] | None = None
+    position = 0
+    for _ in range(_MAX_STARTS):
+        opening = _OPENING.search(text, position)
+        if opening is None:
+            break
+        start = opening.start()
+        found = _value_at(text, start, repair=True)
+        if found:
+            position = found[1]
+        elif _LIKE_JSON.match(text, start):
+            # Broken JSON is not searched: a piece of an answer must not pass for the answer.
+            position = _without_trailing_commas(text, start)[1]
+        else:
+            position = start + 1
+        rank = (text[start] == "{", position - start)
+        if found and rank > best:
+            best, chosen = rank, (found[0],)
+    return chosen
+
+
+def _value_at(text: str, start: int, *, repair: bool) -> tuple[object, int] | None:
+    """Return the value that begins at `start` and where it ends, or nothing."""
+    try:
+        return _DECODER.raw_decode(text, start)
+    except (ValueError, RecursionError):
+        if not repair or not _LIKE_JSON.match(text, start):
+            return None
+    mended, end = _without_trailing_commas(text, start)
+    try:
+        return _DECODER.decode(mended), end
+    except (ValueError, RecursionError):
+        return None
+
+
+def _without_trailing_commas(text: str, start: int) -> tuple[str, int]:
+    """Return the bracketed text at `start` without trailing commas, and where it ends."""
+    kept: list[str] = []
+    depth, in_string, position = 0, False, start
+    while position < len(text):
+        character = text[position]
+        if in_string:
+            if character == "\\":
+                kept.append(character)
+                position += 1
+                character = text[position : position + 1]
+            in_string = character != '"'
+        elif character == '"':
+            in_string = True
+        elif character in "{[":
+            depth += 1
+        elif character in "}]":
+            depth -= 1
+            _drop_comma(kept)
+        kept.append(character)
+        position += 1
+        if depth == 0:
+            break
+    return "".join(kept), position
+
+
+def _drop_comma(kept: list[str]) -> None:
+    """Remove the comma at the end of `kept`, if a value stands before it."""
+    comma = _last_written(kept, len(kept))
+    before = _last_written(kept, comma)
+    if before >= 0 and kept[comma] == "," and kept[before] not in "{[,:":
+        del kept[comma]
+
+
+def _last_written(kept: list[str], end: int) -> int:
+    place = end - 1
+    while place >= 0 and kept[place].isspace():
+        place -= 1
+    return place
+
+
+def _skip_space(text: str, start: int) -> int:
+    while start < len(text) and text[start] in " \t\r\n":
+        start += 1
+    return start
+
+
+def _shown(text: str, limit: int = 300) -> str:
+    return repr(text if len(text) <= limit else text[:limit] + "…")
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    message = f"{name} is not JSON"
+    raise ValueError(message)
+
+
+_DECODER = json.JSONDecoder(strict=False, parse_constant=_refuse_constant)
