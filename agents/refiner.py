@@ -9,15 +9,15 @@ from pydantic import Field
 from agents.calls import ModelCalls
 from agents.prompts import render
 from agents.rendering import clip, entry_lines, steps_text
-from agents.state import Notes, RecalledText, RepairedAnswer, RunState, Step, TaskSpec
+from agents.state import Notes, RecalledText, RepairedAnswer, RunState, Said, Step, TaskSpec
 from memory.records import ErrorClass, Scope, ShortcutArgument, ShortcutStep, Tip
-from models.messages import Frozen, Request
+from models.messages import Request
 
 MAX_TIPS = 3
 STEPS_CHARS = 24_000
 
 
-class TipProposal(Frozen):
+class TipProposal(Said):
     """A tip as the Refiner words it."""
 
     text: str = Field(min_length=8, max_length=400)
@@ -39,7 +39,7 @@ class TipProposal(Frozen):
         )
 
 
-class ShortcutProposal(Frozen):
+class ShortcutProposal(Said):
     """A shortcut as the Refiner words it."""
 
     name: str
@@ -49,7 +49,7 @@ class ShortcutProposal(Frozen):
     steps: tuple[ShortcutStep, ...]
 
 
-class Lessons(Frozen):
+class Lessons(Said):
     """What a run teaches."""
 
     tips: tuple[TipProposal, ...] = ()

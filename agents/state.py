@@ -1,8 +1,8 @@
 """The nouns of a run, and the state that flows through its graphs."""
 
-from typing import Literal, TypedDict
+from typing import Annotated, Literal, TypedDict, get_args
 
-from pydantic import Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from memory.records import ErrorClass, Kind, Provenance, Shortcut
 from models.messages import Frozen, JsonObject, ToolCall
@@ -25,6 +25,26 @@ EndReason = Literal[
     "internal",
 ]
 """Why a run ended."""
+
+
+class Said(BaseModel):
+    """A value that a model wrote: fields that nobody asked for are ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+def _lenient_class(value: object) -> object:
+    """Read what models write for an error class; a word of their own means `unknown`."""
+    if value in (None, "", "null", "none", "None"):
+        return None
+    return value if value in get_args(ErrorClass) else "unknown"
+
+
+def _shortened(limit: int) -> BeforeValidator:
+    def cut(value: object) -> object:
+        return value[:limit] if isinstance(value, str) else value
+
+    return BeforeValidator(cut)
 
 
 class RunLimits(Frozen):
@@ -74,7 +94,7 @@ class Subgoal(Frozen):
     result: str = ""
 
 
-class Plan(Frozen):
+class Plan(Said):
     """The Manager's reply: what has to be true, in order."""
 
     thought: str = ""
@@ -132,40 +152,40 @@ class Step(Frozen):
         return self.outcome != "success"
 
 
-class StepReview(Frozen):
+class StepReview(Said):
     """The Reviewer's judgement of a step."""
 
     outcome: Outcome
-    error_class: ErrorClass | None = None
-    feedback: str = Field(default="", max_length=2000)
+    error_class: Annotated[ErrorClass | None, BeforeValidator(_lenient_class)] = None
+    feedback: Annotated[str, _shortened(2000)] = ""
     """What went wrong and how to see or mend it; empty after success."""
-    progress: str = Field(default="", max_length=1000)
+    progress: Annotated[str, _shortened(1000)] = ""
     """What has been achieved so far, in one or two sentences."""
 
 
-class AnswerReview(Frozen):
+class AnswerReview(Said):
     """The Reviewer's judgement of the final answer."""
 
     accepted: bool
-    score: float = Field(ge=0, le=1)
-    feedback: str = Field(default="", max_length=2000)
+    score: float = Field(default=0.0, ge=0, le=1)
+    feedback: Annotated[str, _shortened(2000)] = ""
     mend: Literal["nothing", "wording", "work"] = "nothing"
     """What a refused answer needs: other words from the same evidence, or more steps."""
 
 
-class RepairedAnswer(Frozen):
+class RepairedAnswer(Said):
     """The Refiner's new wording."""
 
     answer: str = Field(min_length=1)
 
 
-class Notes(Frozen):
+class Notes(Said):
     """The Refiner's full replacement of the notes."""
 
-    notes: str = Field(max_length=4000)
+    notes: Annotated[str, _shortened(4000)]
 
 
-class FinalAnswer(Frozen):
+class FinalAnswer(Said):
     """The Manager's answer from the results of several subgoals."""
 
     answer: str = Field(min_length=1)
