@@ -59,11 +59,21 @@ class CallOutcome(BaseModel):
 
 
 class Toolbox:
-    """Some tools and what they may use."""
+    """Some tools and what they may use.
 
-    def __init__(self, tools: Mapping[str, AnyTool], context: ToolContext) -> None:
+    Args:
+        tools: by name, as `tools.base.discover` returns them.
+        context: what every call gets.
+        hang_s: stop a tool that has no limit of its own after this time; a person who is asked
+            does not count. By default well above the sandbox's limit.
+    """
+
+    def __init__(
+        self, tools: Mapping[str, AnyTool], context: ToolContext, *, hang_s: float | None = None
+    ) -> None:
         self._tools = dict(tools)
         self._context = context
+        self._hang_s = 2 * context.limits.wall_s + 30 if hang_s is None else hang_s
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -93,7 +103,7 @@ class Toolbox:
         except ToolError as error:
             outcome = _failed(error, self._context.output_chars, untrusted=False)
         else:
-            outcome = await _run(found, args, self._context)
+            outcome = await _run(found, args, self._context, self._hang_s)
         return outcome.model_copy(update={"seconds": time.monotonic() - started})
 
     def _find(self, name: str) -> AnyTool:
@@ -133,9 +143,9 @@ class _Asking:
             self.deadline.reschedule(when)
 
 
-async def _run(found: AnyTool, args: Arguments, context: ToolContext) -> CallOutcome:
-    # Tools keep their own limits; this one is for a tool that does not.
-    limit_s = 2 * context.limits.wall_s + 30
+async def _run(
+    found: AnyTool, args: Arguments, context: ToolContext, limit_s: float
+) -> CallOutcome:
     asking = _Asking(context.ask, limit_s)
     try:
         async with asking.deadline:

@@ -1,6 +1,6 @@
 """A real sandbox with a workspace, and a toolbox on it."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -51,14 +51,14 @@ async def sandbox(workspace: Path) -> AsyncIterator[Sandbox]:
 def make_toolbox(sandbox: Sandbox) -> MakeToolbox:
     def make(
         *,
-        ask: Callable[[str], object] = nobody,
+        ask: Callable[[str], Awaitable[str]] = nobody,
         allowed_hosts: tuple[str, ...] = (),
         wall_s: float = 20,
         output_chars: int = 8000,
     ) -> Toolbox:
         context = ToolContext(
             sandbox=sandbox,
-            ask=ask,  # pyright: ignore[reportArgumentType] - tests pass whatever they like
+            ask=ask,
             allowed_hosts=allowed_hosts,
             limits=Limits(wall_s=wall_s),
             output_chars=output_chars,
