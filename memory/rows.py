@@ -82,11 +82,12 @@ def to_entry(row: RowMapping) -> Entry:
     values = dict(row)
     values["body"] = to_body(values["body"])
     values["provenance"] = Provenance.model_validate(values["provenance"])
-    values["created_at"] = _utc(values["created_at"])
+    values["created_at"] = utc(values["created_at"])
     return Entry(**values)
 
 
-def _utc(when: datetime) -> datetime:
+def utc(when: datetime) -> datetime:
+    """Return the time with its zone."""
     # SQLite forgets the zone; everything is written in UTC.
     return when.replace(tzinfo=UTC) if when.tzinfo is None else when
 
@@ -104,7 +105,7 @@ def as_version(head: Entry, row: Mapping[str, Any]) -> Entry:
         body=to_body(row["body"]),
         content_hash=row["content_hash"],
         provenance=Provenance.model_validate(row["provenance"]),
-        created_at=_utc(row["created_at"]),
+        created_at=utc(row["created_at"]),
         uses=head.uses,
     )
 

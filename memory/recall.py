@@ -1,0 +1,260 @@
+"""Find what helps with a task: by meaning, by words and by what it is about."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+
+import numpy as np
+from sqlalchemy import Connection, and_, or_, select
+
+from memory.base import Embedder, Vector
+from memory.database import Database
+from memory.indexer import Indexer
+from memory.lexical import query_words, search_lexical
+from memory.ranking import diversify, fuse, is_withheld, overlap
+from memory.records import Entry, Frozen, Kind, Recall, Recalled, RecallQuery, Scope, Tip
+from memory.rows import load_entries
+from memory.tables import embeddings, entries
+from memory.uses import UseLog
+from memory.vectors import RECALLABLE, unpack
+
+_LOG = logging.getLogger(__name__)
+_POOL = 50
+"""Candidates that each search may name."""
+
+
+class RecallSettings(Frozen):
+    """Numbers of retrieval; measured where it says so, otherwise judgement."""
+
+    alpha: Mapping[Kind, float] = {"tip": 0.5, "shortcut": 0.6}
+    """Weight of meaning against words; .5 was best over six public sets."""
+    min_cosine: float = 0.1
+    """An entry less like the query than this is never shown, unless it is about a file at hand."""
+    min_cosine_alone: float = 0.25
+    """The same for an entry that shares no word with the query."""
+    min_share: float = 0.4
+    """An entry needs this share of the best score."""
+    file_boost: float = 0.3
+    pattern_boost: float = 0.15
+    """For `*.csv` and the like."""
+    tool_boost: float = 0.15
+    balance: float = 0.7
+    """Score against variety in the final choice; 1 looks at the score only."""
+    withhold: float = 0.1
+    """Chance that a run goes without an entry, to measure what it is worth; 0 switches it off."""
+
+
+@dataclass(frozen=True)
+class _Pool:
+    """The candidates of one kind, as SQL has them now."""
+
+    entries: Mapping[str, Entry]
+    vectors: Mapping[str, Vector]
+    lexical: Mapping[str, float]
+
+
+class Recaller:
+    """Reads memory; the only trace it leaves is a line in the log of uses."""
+
+    def __init__(
+        self,
+        database: Database,
+        log: UseLog,
+        *,
+        embedder: Embedder | None = None,
+        indexer: Indexer | None = None,
+        settings: RecallSettings | None = None,
+    ) -> None:
+        self._database = database
+        self._log = log
+        self._embedder = embedder
+        self._indexer = indexer
+        self._settings = settings or RecallSettings()
+
+    async def recall(self, query: RecallQuery) -> Recall:
+        """Return the best entries of each kind, some of them withheld by a known chance.
+
+        Asking again for the same run withholds the same entries, whatever the settings say
+        by then.
+        """
+        vector, degraded = await self._embed(query.text)
+        decided = await self._log.decided(query.run_id)
+        items: list[Recalled] = []
+        for kind in query.kinds:
+            hits, trouble = await self._near(query, kind, vector)
+            degraded = degraded or trouble
+            pool = await self._database.read(
+                lambda connection, kind=kind, hits=hits: self._gather(connection, query, kind, hits)
+            )
+            items += self._choose(query, kind, pool, vector, decided)
+        recall = Recall(items=tuple(items), degraded=degraded)
+        await self._log.record_recall(query, recall, probability=self._settings.withhold)
+        return recall
+
+    async def _embed(self, text: str) -> tuple[Vector | None, str]:
+        if self._embedder is None:
+            return None, "no embedder: searched by words only"
+        try:
+            return np.asarray((await self._embedder.embed([text]))[0], np.float32), ""
+        except Exception as error:  # noqa: BLE001 - recall must not fail with the embedder
+            _LOG.warning("the embedder failed; searched by words only", exc_info=True)
+            return None, f"the embedder failed ({type(error).__name__}): searched by words only"
+
+    async def _near(
+        self, query: RecallQuery, kind: Kind, vector: Vector | None
+    ) -> tuple[Sequence[str], str]:
+        if vector is None or self._indexer is None:
+            return (), ""
+        found = await self._indexer.search(
+            namespace=query.namespace, kind=kind, vector=vector, k=_POOL
+        )
+        return [entry_id for entry_id, _ in found.hits], found.degraded
+
+    def _gather(
+        self, connection: Connection, query: RecallQuery, kind: Kind, near: Sequence[str]
+    ) -> _Pool:
+        """Unite the searches and look every id up in SQL: an index only suggests."""
+        lexical = dict(
+            search_lexical(connection, query.text, namespace=query.namespace, kind=kind, k=_POOL)
+        )
+        about = _in_scope(connection, query, kind)
+        ids = list(dict.fromkeys([*near, *lexical, *about]))
+        loaded = load_entries(connection, ids)
+        allowed = {
+            entry_id: loaded[entry_id]
+            for entry_id in ids
+            if entry_id in loaded and _is_allowed(loaded[entry_id], query, kind)
+        }
+        vectors = self._vectors(connection, list(allowed))
+        return _Pool(allowed, vectors, {key: lexical[key] for key in lexical if key in allowed})
+
+    def _vectors(self, connection: Connection, ids: Sequence[str]) -> dict[str, Vector]:
+        if self._embedder is None:
+            return {}
+        rows = connection.execute(
+            select(embeddings.c.entry_id, embeddings.c.vector)
+            .join(entries, entries.c.id == embeddings.c.entry_id)
+            .where(
+                entries.c.id.in_(ids),
+                embeddings.c.version == entries.c.head_version,
+                embeddings.c.space == self._embedder.space,
+                embeddings.c.vector.is_not(None),
+            )
+        ).all()
+        matrix = unpack([row[1] for row in rows], self._embedder.dim)
+        return {row[0]: vector for row, vector in zip(rows, matrix, strict=True)}
+
+    def _choose(
+        self,
+        query: RecallQuery,
+        kind: Kind,
+        pool: _Pool,
+        vector: Vector | None,
+        decided: Mapping[str, bool],
+    ) -> list[Recalled]:
+        dense = (
+            {}
+            if vector is None
+            else {key: float(row @ vector) for key, row in pool.vectors.items()}
+        )
+        boosts = {key: self._boost(entry, query) for key, entry in pool.entries.items()}
+        scores = self._score(pool, kind, dense, boosts)
+        words = {key: query_words(pool.entries[key].text) for key in scores}
+
+        def alike(one: str, other: str) -> float:
+            if one in pool.vectors and other in pool.vectors:
+                return float(pool.vectors[one] @ pool.vectors[other])
+            return overlap(words[one], words[other])
+
+        picked = diversify(scores, alike, k=query.top_k, balance=self._settings.balance)
+        return [
+            Recalled(
+                entry=pool.entries[key],
+                score=round(scores[key], 6),
+                rank=rank,
+                withheld=decided.get(key, is_withheld(query.run_id, key, self._settings.withhold)),
+                reasons=_reasons(dense.get(key), pool.lexical.get(key), boosts[key][1]),
+            )
+            for rank, key in enumerate(picked, start=1)
+        ]
+
+    def _score(
+        self,
+        pool: _Pool,
+        kind: Kind,
+        dense: Mapping[str, float],
+        boosts: Mapping[str, tuple[float, str]],
+    ) -> dict[str, float]:
+        kept = {
+            key
+            for key in pool.entries
+            if boosts[key][0] >= self._settings.file_boost
+            or self._is_near(dense.get(key), key in pool.lexical, bool(boosts[key][1]))
+        }
+        alpha = self._settings.alpha[kind] if dense else 0.0
+        fused = fuse(
+            {key: score for key, score in dense.items() if key in kept},
+            {key: score for key, score in pool.lexical.items() if key in kept},
+            alpha,
+        )
+        scores = {key: fused.get(key, 0.0) + boosts[key][0] for key in pool.entries if key in kept}
+        floor = self._settings.min_share * max(scores.values(), default=0.0)
+        return {key: score for key, score in scores.items() if score >= floor}
+
+    def _is_near(self, cosine: float | None, worded: bool, about: bool) -> bool:
+        if cosine is None:
+            return worded or about
+        if worded or about:
+            return cosine >= self._settings.min_cosine
+        return cosine >= self._settings.min_cosine_alone
+
+    def _boost(self, entry: Entry, query: RecallQuery) -> tuple[float, str]:
+        scope = entry.body.scope if isinstance(entry.body, Tip) else Scope()
+        names = {PurePath(file).name for file in query.files} | set(query.files)
+        if scope.level == "file" and scope.key in names:
+            return self._settings.file_boost, f"file {scope.key}"
+        if scope.level == "file" and scope.key in _patterns(query):
+            return self._settings.pattern_boost, f"file {scope.key}"
+        if scope.level == "tool" and scope.key in query.tools:
+            return self._settings.tool_boost, f"tool {scope.key}"
+        return 0.0, ""
+
+
+def _patterns(query: RecallQuery) -> set[str]:
+    return {f"*{suffix}" for file in query.files if (suffix := PurePath(file).suffix)}
+
+
+def _in_scope(connection: Connection, query: RecallQuery, kind: Kind) -> list[str]:
+    """Return the entries about the files and tools at hand, newest first."""
+    names = {PurePath(file).name for file in query.files} | set(query.files)
+    keys = sorted(names | _patterns(query))
+    about = or_(
+        and_(entries.c.scope_level == "file", entries.c.scope_key.in_(keys)),
+        and_(entries.c.scope_level == "tool", entries.c.scope_key.in_(query.tools)),
+    )
+    found = connection.execute(
+        select(entries.c.id)
+        .where(
+            entries.c.namespace == query.namespace,
+            entries.c.kind == kind,
+            entries.c.status.in_(RECALLABLE),
+            about,
+        )
+        .order_by(entries.c.id.desc())
+        .limit(_POOL)
+    )
+    return [row[0] for row in found]
+
+
+def _is_allowed(entry: Entry, query: RecallQuery, kind: Kind) -> bool:
+    return entry.namespace == query.namespace and entry.kind == kind and entry.status in RECALLABLE
+
+
+def _reasons(cosine: float | None, bm25: float | None, about: str) -> tuple[str, ...]:
+    parts = [
+        "" if cosine is None else f"meaning {cosine:.2f}",
+        "" if bm25 is None else f"words {bm25:.2f}",
+        about,
+    ]
+    return tuple(part for part in parts if part)
