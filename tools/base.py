@@ -8,6 +8,7 @@ docstring is what the model reads.
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import import_module
 from inspect import getdoc
 from pkgutil import iter_modules
@@ -96,10 +97,15 @@ class Tool(Generic[A]):
 
     def schema(self) -> ToolSchema:
         """Return what a model is told about this tool."""
-        parameters = self.arguments.model_json_schema()
-        parameters.pop("title", None)
-        parameters.pop("description", None)
-        return ToolSchema(name=self.name, description=self.doc, parameters=parameters)
+        return _schema(self.name, self.doc, self.arguments)
+
+
+@cache
+def _schema(name: str, doc: str, arguments: type[Arguments]) -> ToolSchema:
+    parameters = arguments.model_json_schema()
+    parameters.pop("title", None)
+    parameters.pop("description", None)
+    return ToolSchema(name=name, description=doc, parameters=parameters)
 
 
 AnyTool = Tool[Any]
