@@ -1,5 +1,6 @@
 """Ask a model for a typed value, and once more when the first answer does not fit."""
 
+from functools import cache
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -26,7 +27,7 @@ async def ask(model: Model, request: Request, type_: type[T]) -> tuple[T, Usage]
         ModelRefusedError: the model refused.
         ModelError: a call failed.
     """
-    output = OutputSchema(name=type_.__name__, schema_=type_.model_json_schema())
+    output = _output(type_)
     first = request.model_copy(update={"output": output})
     reply = await model.complete(first)
     try:
@@ -35,6 +36,11 @@ async def ask(model: Model, request: Request, type_: type[T]) -> tuple[T, Usage]
         second = _ask_again(first, reply, error)
     again = await model.complete(second)
     return _read(again, type_), reply.usage + again.usage
+
+
+@cache
+def _output(type_: type[BaseModel]) -> OutputSchema:
+    return OutputSchema(name=type_.__name__, schema_=type_.model_json_schema())
 
 
 def _read(reply: Reply, type_: type[T]) -> T:
