@@ -1,0 +1,253 @@
+"""A stand-in for the server: serves the chat page and replays the events that a test gives it."""
+
+import asyncio
+import contextlib
+import json
+import socket
+import threading
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.staticfiles import StaticFiles
+from starlette.datastructures import UploadFile
+from starlette.middleware.base import RequestResponseEndpoint
+
+WEB = Path(__file__).parents[2] / "app" / "web"
+POLICY = "default-src 'self'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'"
+STARTED_AT = "2026-01-05T10:00:00+00:00"
+
+
+@dataclass
+class FakeTask:
+    """A task and its events."""
+
+    id: str
+    instruction: str
+    files: list[str]
+    status: str = "queued"
+    events: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+
+    def view(self) -> dict[str, Any]:
+        """Return the task as the API shows it."""
+        return {
+            "id": self.id,
+            "status": self.status,
+            "instruction": self.instruction,
+            "files": self.files,
+            "created_at": STARTED_AT,
+            "started_at": STARTED_AT,
+            "finished_at": None,
+        }
+
+
+class ChatServer:
+    """Runs in a thread on a free loopback port; can go away and come back on the same one."""
+
+    def __init__(self) -> None:
+        self.tasks: dict[str, FakeTask] = {}
+        self.artifacts: dict[str, bytes] = {}
+        self.memory: dict[str, list[dict[str, Any]]] = {"tips": [], "shortcuts": []}
+        self.resumed_from: list[int] = []
+        """`Last-Event-ID` of each stream that was opened, 0 for none."""
+        self.messages: list[str] = []
+        self.refusal: dict[str, Any] | None = None
+        """Problem to answer the next submission with."""
+        self.port = 0
+        self._serving: _Serving | None = None
+
+    @property
+    def url(self) -> str:
+        """Return the page's address."""
+        return f"http://127.0.0.1:{self.port}/"
+
+    def start(self) -> None:
+        """Serve; on the same port as before, if there was one."""
+        listener = socket.socket()
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", self.port))
+        self.port = listener.getsockname()[1]
+        self._serving = _Serving(_application(self), listener)
+
+    def stop(self) -> None:
+        """End every stream and stop serving."""
+        if self._serving is not None:
+            self._serving.stop()
+            self._serving = None
+
+    def drop_streams(self) -> None:
+        """Cut the connections of those who follow events."""
+        if self._serving is not None:
+            self._serving.drop()
+
+    def emit(self, task_id: str, kind: str, data: Mapping[str, Any]) -> None:
+        """Append an event and wake those who follow the task."""
+        task = self.tasks[task_id]
+        if kind == "task":
+            task.status = data["status"]
+        seq = len(task.events) + 1
+        at = f"2026-01-05T10:00:{min(seq, 59):02}+00:00"
+        event = {"seq": seq, "kind": kind, "at": at, "run_id": "r1", "data": dict(data)}
+        task.events.append(event)
+        if self._serving is not None:
+            self._serving.wake()
+
+    def newest(self) -> FakeTask:
+        """Return the task that was submitted last."""
+        return list(self.tasks.values())[-1]
+
+    def add(self, instruction: str, files: list[str]) -> FakeTask:
+        """Keep a new task."""
+        task = FakeTask(f"t{len(self.tasks) + 1}", instruction, files)
+        self.tasks[task.id] = task
+        self.emit(task.id, "task", {"status": "queued"})
+        return task
+
+    async def stream(self, task: FakeTask, last: int) -> AsyncIterator[str]:
+        """Send the task's events after `last` until its end, or until the stream is cut."""
+        serving = self._serving
+        if serving is None:
+            return
+        self.resumed_from.append(last)
+        generation = serving.generation
+        while serving.generation == generation:
+            woken = serving.woken
+            for event in task.events[last:]:
+                last = event["seq"]
+                yield f"id: {last}\nevent: {event['kind']}\ndata: {json.dumps(event)}\n\n"
+                if event["kind"] == "end":
+                    return
+            await woken.wait()
+
+
+class _Serving:
+    """One life of the server."""
+
+    def __init__(self, application: FastAPI, listener: socket.socket) -> None:
+        self.generation = 0
+        self.woken = asyncio.Event()
+        self._loop = asyncio.new_event_loop()
+        self._listener = listener
+        config = uvicorn.Config(
+            application, log_level="critical", lifespan="off", timeout_graceful_shutdown=2
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        with self._listener, contextlib.closing(self._loop):
+            self._loop.run_until_complete(self._server.serve(sockets=[self._listener]))
+
+    def _wake(self) -> None:
+        self.woken.set()
+        self.woken = asyncio.Event()
+
+    def wake(self) -> None:
+        self._loop.call_soon_threadsafe(self._wake)
+
+    def drop(self) -> None:
+        self.generation += 1
+        self.wake()
+
+    def stop(self) -> None:
+        self._server.should_exit = True
+        self.drop()
+        self._thread.join(timeout=10)
+
+
+def _application(server: ChatServer) -> FastAPI:
+    app = FastAPI()
+    _add_tasks(app, server)
+    _add_rest(app, server)
+    app.mount("/", StaticFiles(directory=WEB, html=True))
+
+    @app.middleware("http")
+    async def protect(request: Request, call_next: RequestResponseEndpoint) -> Response:  # pyright: ignore[reportUnusedFunction] - FastAPI calls it
+        response = await call_next(request)
+        response.headers["Content-Security-Policy"] = POLICY
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        return response
+
+    return app
+
+
+def _add_tasks(app: FastAPI, server: ChatServer) -> None:
+    async def submit(request: Request) -> Response:
+        if server.refusal is not None:
+            problem, server.refusal = server.refusal, None
+            media = "application/problem+json"
+            return JSONResponse(problem, problem["status"], media_type=media)
+        if request.headers["content-type"].startswith("multipart/"):
+            form = await request.form()
+            names = [f.filename or "" for f in form.getlist("files") if isinstance(f, UploadFile)]
+            task = server.add(str(form["instruction"]), names)
+        else:
+            task = server.add((await request.json())["instruction"], [])
+        return JSONResponse(task.view(), 202)
+
+    def tasks() -> dict[str, Any]:
+        return {"items": [task.view() for task in reversed(server.tasks.values())]}
+
+    def one(task_id: str) -> Response:
+        task = server.tasks.get(task_id)
+        if task is None:
+            problem = {"title": "Not Found", "status": 404, "detail": f"no task {task_id!r}"}
+            return JSONResponse(problem, 404, media_type="application/problem+json")
+        return JSONResponse(task.view())
+
+    def events(task_id: str, request: Request) -> Response:
+        last = int(request.headers.get("last-event-id", "0"))
+        stream = server.stream(server.tasks[task_id], last)
+        return StreamingResponse(stream, media_type="text/event-stream")
+
+    app.post("/api/v1/tasks")(submit)
+    app.get("/api/v1/tasks")(tasks)
+    app.get("/api/v1/tasks/{task_id}")(one)
+    app.get("/api/v1/tasks/{task_id}/events")(events)
+
+
+def _add_rest(app: FastAPI, server: ChatServer) -> None:
+    def cancel(task_id: str) -> dict[str, Any]:
+        server.emit(task_id, "task", {"status": "cancelled", "end_reason": "cancelled"})
+        server.emit(task_id, "end", {"status": "cancelled"})
+        return server.tasks[task_id].view()
+
+    async def message(task_id: str, request: Request) -> dict[str, Any]:
+        text = (await request.json())["text"]
+        server.messages.append(text)
+        server.emit(task_id, "message", {"text": text})
+        server.emit(task_id, "task", {"status": "running"})
+        return server.tasks[task_id].view()
+
+    def artifact(name: str) -> Response:
+        headers = {"Content-Disposition": "attachment"}
+        return Response(server.artifacts[name], headers=headers, media_type="text/html")
+
+    def entries(kind: str) -> dict[str, Any]:
+        return {"items": server.memory[kind]}
+
+    def models() -> dict[str, Any]:
+        return {"items": [{"name": "embedded"}], "chosen": "embedded"}
+
+    app.post("/api/v1/tasks/{task_id}/cancel")(cancel)
+    app.post("/api/v1/tasks/{task_id}/messages")(message)
+    app.get("/api/v1/tasks/{task_id}/artifacts/{name:path}")(artifact)
+    app.get("/api/v1/memory/{kind}")(entries)
+    app.get("/api/v1/models")(models)
+
+
+@contextlib.contextmanager
+def chat_server() -> Iterator[ChatServer]:
+    """Serve while the block runs."""
+    server = ChatServer()
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()

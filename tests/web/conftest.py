@@ -1,0 +1,65 @@
+"""One browser for all tests of the page, a fresh server and a fresh tab for each."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Error, Page, sync_playwright
+
+from tests.support.chat_server import ChatServer, chat_server
+
+CHROMIUM = Path("/usr/bin/chromium")
+MISSING = f"{CHROMIUM} is missing; install it: apt-get install -y chromium"
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Start Debian's Chromium; where it is missing, root has to install it."""
+    if not CHROMIUM.exists():
+        if os.geteuid() == 0:
+            pytest.fail(MISSING)
+        pytest.skip(MISSING)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def server() -> Iterator[ChatServer]:
+    """Serve the page with no tasks."""
+    with chat_server() as running:
+        yield running
+
+
+@pytest.fixture
+def page(browser: Browser, server: ChatServer) -> Iterator[Page]:
+    """Open the first page; whatever the console complains of fails the test."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+    page.set_default_timeout(8000)
+    complaints: list[str] = []
+
+    def heard(message: ConsoleMessage) -> None:
+        if message.type == "error" and "net::ERR" not in message.text:
+            complaints.append(message.text)
+
+    def failed(error: Error) -> None:
+        complaints.append(str(error))
+
+    page.on("console", heard)
+    page.on("pageerror", failed)
+    page.goto(server.url)
+    yield page
+    context.close()
+    assert complaints == []
