@@ -1,6 +1,48 @@
-"""Fixtures of the whole suite."""
+"""What holds for the whole suite: one event loop, no network, repeatable properties."""
+
+import os
+import socket
+import sys
+from ipaddress import ip_address
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("strop", deadline=None, derandomize="CI" in os.environ)
+settings.load_profile("strop")
+
+
+def _is_here(host: object) -> bool:
+    if not isinstance(host, str):
+        return host is None
+    try:
+        return ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return host in {"", "localhost"}
+
+
+def _refuse_the_network(event: str, arguments: tuple[object, ...]) -> None:
+    """Stop what would leave this machine, in whatever library it happens."""
+    if event == "socket.getaddrinfo":
+        host: object = arguments[0]
+    elif event in {"socket.connect", "socket.sendto"}:
+        handle, address = arguments[0], arguments[1]
+        families = {socket.AF_INET, socket.AF_INET6}
+        if not isinstance(address, tuple) or getattr(handle, "family", None) not in families:
+            return
+        host: object = address[0]  # pyright: ignore[reportUnknownVariableType] - of any kind
+    else:
+        return
+    if isinstance(host, bytes):
+        host = host.decode("ascii", "replace")
+    if not _is_here(host):
+        msg = f"a test tried to reach {host!r}; tests talk to servers of their own on loopback"
+        raise RuntimeError(msg)
+
+
+def pytest_configure() -> None:
+    """An audit hook sees every connection of this process and cannot be taken off again."""
+    sys.addaudithook(_refuse_the_network)
 
 
 @pytest.fixture
