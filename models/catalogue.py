@@ -59,6 +59,10 @@ class Catalogue:
         """Return the cards, built-in ones first; an extra one replaces its namesake."""
         return tuple(self._cards.values())
 
+    def card(self, name: str) -> ModelInfo | None:
+        """Return the card of exactly that name, if there is one."""
+        return self._cards.get(name)
+
     def get(self, name: str) -> ModelInfo:
         """Return what is known about the model called `name`.
 

@@ -18,7 +18,14 @@ from typing import Any
 
 import httpx
 
-from models.base import BadReplyError, ModelError, ModelInfo, ModelTimeoutError, OnText
+from models.base import (
+    BadReplyError,
+    ModelError,
+    ModelInfo,
+    ModelServerError,
+    ModelTimeoutError,
+    OnText,
+)
 from models.litellm_errors import masked, to_ours
 from models.litellm_format import Arrived, Foreign, to_call
 from models.messages import JsonObject, Reply, Request, Usage
@@ -97,6 +104,7 @@ class LiteLLMModel:
                 new = self._take(chunk, arrived)
                 if new:
                     on_text(new)
+            self._check_finished(stream)
 
     async def _foreign(self, call: Any) -> Foreign:  # noqa: ANN401 - an awaitable of LiteLLM
         try:
@@ -125,6 +133,13 @@ class LiteLLMModel:
                 )
                 raise ModelTimeoutError(text) from None
             yield chunk
+
+    def _check_finished(self, stream: Foreign) -> None:
+        # LiteLLM itself says "stop" for a stream that just ends, so half an answer would pass.
+        names = ("received_finish_reason", "intermittent_finish_reason")
+        if all(getattr(stream, name, "") is None for name in names):
+            text = f"Model {self._info.name!r} ended its answer without a reason: it may be cut."
+            raise ModelServerError(text)
 
     def _take(self, response: Foreign, arrived: Arrived) -> str:
         arrived.usage = getattr(response, "usage", None) or arrived.usage

@@ -233,6 +233,12 @@ async def test_a_connection_closed_midway_is_a_server_error(server: OpenAIServer
         await answers(server, streamed, request())
 
 
+async def test_a_stream_that_just_ends_is_no_whole_answer(server: OpenAIServer):
+    server.respond(text("a long answer", end_after=3))
+    with pytest.raises(ModelServerError, match="without a reason"):
+        await answers(server, True, request())
+
+
 @pytest.mark.parametrize("streamed", [False, True])
 async def test_nobody_listening_is_a_server_error(streamed: bool):
     with OpenAIServer() as gone:
@@ -247,9 +253,8 @@ async def test_a_body_that_is_no_completion_is_told_as_rubbish(
     server: OpenAIServer, body: bytes, streamed: bool
 ):
     server.respond(Answer(body=body))
-    with pytest.raises((BadReplyError, ModelServerError)) as caught:
+    with pytest.raises((BadReplyError, ModelServerError)):
         await answers(server, streamed, request())
-    print(body, streamed, repr(caught.value))
 
 
 async def test_an_empty_answer_comes_back_empty(server: OpenAIServer):

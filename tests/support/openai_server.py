@@ -33,6 +33,8 @@ class Answer:
     """Stop sending after so many chunks (0: before the first byte), until the server stops."""
     cut_after: int | None = None
     """Close the connection after so many chunks."""
+    end_after: int | None = None
+    """End the stream after so many chunks, politely, as if that were all."""
 
 
 def text(content: str, **options: Any) -> Answer:
@@ -191,6 +193,8 @@ class _Handler(BaseHTTPRequestHandler):
                 return
             if sent == answer.cut_after:
                 return
+            if sent == answer.end_after:
+                break
             self._write_chunk(f"data: {json.dumps(chunk)}\n\n".encode())
         self._write_chunk(b"data: [DONE]\n\n")
         self._write_chunk(b"")
