@@ -159,11 +159,13 @@ class ChromaBackend:
             await asyncio.to_thread(self._shut, reached)
 
     def _open(self) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self._held = _lock_folder(self._folder)
         try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._held = _lock_folder(self._folder)
             self._data, self._reached = self._take_marker()
             self._client = _open_client(self._folder / self._data)
+        except IndexUnavailableError:
+            raise
         except Exception as error:
             self._release()
             msg = f"cannot open the Chroma index in {self._folder}: {error}"
@@ -172,12 +174,11 @@ class ChromaBackend:
     def _take_marker(self) -> tuple[str, int]:
         """Return the data folder to use and the place it has reached; from now on it is dirty."""
         marker = self._folder / "clean.json"
-        kept, reached = f"data-{new_id()}", 0
-        if marker.is_file():
-            state = json.loads(marker.read_text())
-            if (self._folder / state["data"]).is_dir():
-                kept, reached = state["data"], state["reached"]
-            marker.unlink()
+        marker = self._folder / "clean.json"
+        kept, reached = _read_marker(marker)
+        if not (self._folder / kept).is_dir():
+            kept, reached = f"data-{new_id()}", 0
+        marker.unlink(missing_ok=True)
         for old in self._folder.glob("data-*"):
             if old.name != kept:
                 shutil.rmtree(old)
@@ -199,6 +200,15 @@ class ChromaBackend:
         if self._held is not None:
             os.close(self._held)
             self._held = None
+
+
+def _read_marker(marker: Path) -> tuple[str, int]:
+    """Return what the last clean stop left; a name that no folder has when there was none."""
+    try:
+        state = json.loads(marker.read_bytes())
+        return str(state["data"]), int(state["reached"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return "none", 0
 
 
 def _lock_folder(folder: Path) -> int:

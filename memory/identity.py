@@ -17,7 +17,8 @@ _EXACT_WORD = re.compile(
 
 def normalize(text: str) -> str:
     """Return the text without differences of form: Unicode, case and white space."""
-    return _SPACE.sub(" ", unicodedata.normalize("NFKC", text).casefold()).strip()
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return _SPACE.sub(" ", unicodedata.normalize("NFKC", folded)).strip()
 
 
 def content_hash(body: Body) -> str:
