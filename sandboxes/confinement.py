@@ -6,7 +6,7 @@ a command is not on show in the process list of the host.
 
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,8 +50,8 @@ _DEFAULT_ENV = {
 }
 # Runs inside: the limits hold for the command only, so it cannot starve its supervisor,
 # which then tells how many processes were left over and the processor time used.
-_SUPERVISE = """report=$1; shift; { "$@" 2>&3 3>&-; } 3>&2 2>/dev/null; code=$?
-{ set -- /proc/[0-9]*; echo $#; times; } 2>/dev/null >"/proc/self/fd/$report"; exit $code"""
+_SUPERVISE = """report=$1; shift; exec 3>&2 2>/dev/null; (exec "$@" 2>&3 3>&-); code=$?
+{ set -- /proc/[0-9]*; echo $#; times; } >"/proc/self/fd/$report"; exit $code"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class View:
 
 
 @contextmanager
-def as_descriptor(data: bytes) -> Iterator[int]:
+def as_descriptor(data: bytes) -> Generator[int]:
     """Hold `data` in an unnamed file whose descriptor a child can read."""
     descriptor = os.memfd_create("strop")
     try:
@@ -86,14 +86,14 @@ def as_descriptor(data: bytes) -> Iterator[int]:
 
 
 @contextmanager
-def confined(  # noqa: PLR0913 - each is one independent part of the command line
+def confined(
     tools: Tools,
     view: View,
     *,
     env: Mapping[str, str],
     program: bytes,
     status: int,
-) -> Iterator[tuple[list[str], tuple[int, ...]]]:
+) -> Generator[tuple[list[str], tuple[int, ...]]]:
     """Yield the arguments that start bubblewrap, up to `--`, and the descriptors to pass."""
     with ExitStack() as stack:
         files = {

@@ -9,7 +9,7 @@ import errno
 import os
 import stat
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path, PurePosixPath
@@ -58,7 +58,7 @@ def relative_path(path: str) -> str:
     if path == MOUNT_POINT or path.startswith(f"{MOUNT_POINT}/"):
         inner = path.removeprefix(MOUNT_POINT).lstrip("/")
     clean = normpath(inner or ".")
-    if clean.startswith("/") or clean == ".." or clean.startswith("../"):
+    if clean.startswith(("/", "../")) or clean == "..":
         msg = f"expected a path in the workspace ({MOUNT_POINT}), got {path!r}"
         raise WorkspacePathError(msg)
     return clean
@@ -87,7 +87,7 @@ class Workspace:
             raise ValueError(msg)
         with self._opened(path, os.O_RDONLY) as descriptor:
             _demand_regular(path, descriptor)
-            with open(descriptor, "rb", buffering=0, closefd=False) as file:  # noqa: PTH123 - a descriptor
+            with open(descriptor, "rb", buffering=0, closefd=False) as file:
                 file.seek(min(offset, os.fstat(descriptor).st_size))
                 return _read_fully(file.read, max_bytes)
 
@@ -159,7 +159,7 @@ class Workspace:
             os.fchown(descriptor, self._owner, self._owner)
 
     @contextmanager
-    def _opened(self, path: str, flags: int, mode: int = 0) -> Iterator[int]:
+    def _opened(self, path: str, flags: int, mode: int = 0) -> Generator[int]:
         try:
             descriptor = open_beneath(self._root, relative_path(path), flags, mode)
         except OSError as error:

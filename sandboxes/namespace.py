@@ -4,7 +4,7 @@ import asyncio
 import errno
 import os
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
@@ -15,7 +15,6 @@ from sandboxes.base import (
     Limits,
     Outcome,
     SandboxError,
-    SandboxGoneError,
     SandboxSpec,
 )
 from sandboxes.cgroup import Group, Groups
@@ -25,6 +24,7 @@ from sandboxes.guard import BubblewrapGuard, parse_report
 from sandboxes.interpreter import Interpreter
 from sandboxes.launcher import Launcher
 from sandboxes.process import Finished, Launch, run
+from sandboxes.running import Running
 
 _SIGNAL_BASE = 128
 _REPORT_BYTES = 4096
@@ -53,9 +53,8 @@ class NamespaceSandbox:
         self._capabilities = capabilities
         self._path = spec.workspace.absolute()
         self._files = Workspace(self._path, owner=host.launcher.user)
-        self._running: set[asyncio.Task[ExecResult]] = set()
+        self._running = Running()
         self._disk_before = 0
-        self._closed = False
 
     @property
     def capabilities(self) -> Capabilities:
@@ -76,53 +75,33 @@ class NamespaceSandbox:
             SandboxError: bubblewrap failed; a failing command is a result.
             ValueError: `argv` or `env` cannot be passed to a program.
         """
-        self._demand_open()
+        self._running.demand_open()
         check_argv(argv)
         merged = {**self._spec.env, **(env or {})}
         command = self._exec(argv, stdin, merged, limits or self._spec.limits)
-        task = asyncio.create_task(command)
-        self._running.add(task)
-        try:
-            return await task
-        except asyncio.CancelledError:
-            if self._closed and not _being_cancelled():
-                msg = "the sandbox was closed while the command ran"
-                raise SandboxGoneError(msg) from None
-            raise
-        finally:
-            self._running.discard(task)
+        return await self._running.wait_for(command)
 
     async def read(self, path: str, *, offset: int = 0, max_bytes: int = 1 << 20) -> bytes:
         """Return at most `max_bytes` of a regular file in the workspace."""
-        self._demand_open()
+        self._running.demand_open()
         return await asyncio.to_thread(self._files.read, path, offset=offset, max_bytes=max_bytes)
 
     async def write(self, path: str, data: bytes) -> None:
         """Write a file in the workspace, making its folders."""
-        self._demand_open()
+        self._running.demand_open()
         await asyncio.to_thread(self._files.write, path, data)
 
     async def list(self, path: str = ".", *, max_entries: int = 10_000) -> "list[FileInfo]":
         """Return everything under `path`, sorted by path, links not followed."""
-        self._demand_open()
+        self._running.demand_open()
         return await asyncio.to_thread(self._files.list, path, max_entries=max_entries)
 
     async def close(self) -> None:
         """Kill what still runs; the workspace stays. May be called twice."""
-        if self._closed:
-            return
-        self._closed = True
-        for task in self._running:
-            task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
-        self._files.close()
-        if self._host.groups is not None:
-            self._host.groups.clear()
-
-    def _demand_open(self) -> None:
-        if self._closed:
-            msg = "the sandbox was closed; create another one"
-            raise SandboxGoneError(msg)
+        if await self._running.close():
+            self._files.close()
+            if self._host.groups is not None:
+                self._host.groups.clear()
 
     async def _exec(
         self, argv: Sequence[str], stdin: bytes, env: Mapping[str, str], limits: Limits
@@ -172,7 +151,7 @@ class NamespaceSandbox:
         return View(workspace, interpreter, tree), mounts
 
     @contextmanager
-    def _group(self, limits: Limits) -> Iterator[Group | None]:
+    def _group(self, limits: Limits) -> Generator[Group | None]:
         groups = self._host.groups
         if groups is None:
             yield None
@@ -207,7 +186,7 @@ async def _run(launch: Launch, stdin: bytes, limits: Limits, guard: BubblewrapGu
         raise SandboxError(msg) from error
 
 
-def _result(  # noqa: PLR0913 - joins what five observers saw
+def _result(
     finished: Finished,
     guard: BubblewrapGuard,
     report: bytes,
@@ -247,7 +226,7 @@ def _result(  # noqa: PLR0913 - joins what five observers saw
 
 
 @contextmanager
-def _pipe() -> Iterator[tuple[int, int]]:
+def _pipe() -> Generator[tuple[int, int]]:
     reader, writer = os.pipe()
     os.set_blocking(reader, False)
     try:
@@ -261,8 +240,3 @@ def _read_now(descriptor: int) -> bytes:
     with suppress(BlockingIOError):
         return os.read(descriptor, _REPORT_BYTES)
     return b""
-
-
-def _being_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0

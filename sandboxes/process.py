@@ -8,7 +8,7 @@ import os
 import time
 from asyncio import StreamReader, StreamWriter, Task
 from asyncio.subprocess import PIPE, Process
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol

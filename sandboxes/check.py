@@ -1,0 +1,142 @@
+"""The exam every backend can sit: does it keep the port's contract, does it contain?
+
+Verdicts come from the host: a listener that was reached, a file that is there, a lock that
+is still held, a planted secret that came back. Attacks are bounded and aim only at things
+the exam made itself. `held` is None where something could not be tried, with the reason.
+"""
+
+import asyncio
+import secrets
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from sandboxes.base import (
+    ExecResult,
+    Frozen,
+    Isolation,
+    Limits,
+    Sandbox,
+    SandboxBackend,
+    SandboxError,
+    SandboxSpec,
+)
+
+Group = Literal["contract", "containment"]
+EXAM_LIMITS = Limits(wall_s=20.0, memory_bytes=256 << 20, disk_bytes=256 << 20)
+
+
+class Verdict(Frozen):
+    """What one check found."""
+
+    held: bool | None
+    detail: str
+
+
+class CheckResult(Frozen):
+    """One line of the report."""
+
+    name: str
+    group: Group
+    held: bool | None
+    """None when it could not be tried here; `detail` says why."""
+    detail: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What a check works with."""
+
+    place: Sandbox
+    workspace: Path
+    outside: Path
+    """A folder of the host that anyone may read and write, but no sandbox may see."""
+    secret: str = field(default_factory=lambda: secrets.token_hex(16))
+    """Never to come out of the sandbox, unless the sandbox leaks."""
+
+    async def python(
+        self, script: str, *args: str, limits: Limits | None = None, stdin: bytes = b""
+    ) -> ExecResult:
+        """Run a script with arguments in the sandbox."""
+        argv = ["python3", "-I", "-c", script, *args]
+        return await self.place.exec(argv, limits=limits, stdin=stdin)
+
+    async def shell(self, script: str, *, limits: Limits | None = None) -> ExecResult:
+        """Run a shell command in the sandbox."""
+        return await self.place.exec(["sh", "-c", script], limits=limits)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A named question to a backend."""
+
+    name: str
+    group: Group
+    ask: Callable[[Trial], Awaitable[Verdict]]
+    control: Literal["anyone", "root", "none"] = "none"
+    """Who may run it unprotected without harm and then sees it fail: the proof it bites."""
+
+
+async def run_check(backend: SandboxBackend, check: Check) -> CheckResult:
+    """Ask one question in a sandbox made for it."""
+    started = time.monotonic()
+    with _ground() as (workspace, outside):
+        verdict = await _verdict(backend, check, workspace, outside)
+    return CheckResult(
+        name=check.name,
+        group=check.group,
+        held=verdict.held,
+        detail=verdict.detail,
+        seconds=time.monotonic() - started,
+    )
+
+
+async def run_checks(
+    backend: SandboxBackend, checks: Sequence[Check] | None = None
+) -> AsyncIterator[CheckResult]:
+    """Ask every question, one after the other, and yield the answers as they come."""
+    for check in all_checks() if checks is None else checks:
+        yield await run_check(backend, check)
+
+
+def all_checks() -> tuple[Check, ...]:
+    """Return the whole exam."""
+    from sandboxes import check_containment, check_contract  # noqa: PLC0415 - they import this file
+
+    return (*check_contract.CHECKS, *check_containment.CHECKS)
+
+
+@contextmanager
+def _ground() -> Generator[tuple[Path, Path]]:
+    """Yield the place for a workspace and a folder outside that any user may write."""
+    with tempfile.TemporaryDirectory(prefix="strop-check-") as folder:
+        base = Path(folder)
+        base.chmod(0o755)
+        outside = base / "outside"
+        outside.mkdir()
+        outside.chmod(0o777)
+        yield base / "workspace", outside
+
+
+async def _verdict(
+    backend: SandboxBackend, check: Check, workspace: Path, outside: Path
+) -> Verdict:
+    spec = SandboxSpec(workspace=workspace, limits=EXAM_LIMITS, min_isolation=Isolation.NONE)
+    try:
+        place = await backend.create(spec)
+    except SandboxError as error:
+        return Verdict(held=None, detail=f"no sandbox could be made: {error}")
+    try:
+        async with asyncio.timeout(3 * EXAM_LIMITS.wall_s):
+            return await check.ask(Trial(place, workspace, outside))
+    except TimeoutError:
+        return Verdict(held=False, detail="the backend did not come back in time")
+    except SandboxError as error:
+        return Verdict(held=False, detail=f"the backend failed: {type(error).__name__}: {error}")
+    finally:
+        await place.close()
