@@ -1,0 +1,106 @@
+"""Say what works here and what does not."""
+
+import asyncio
+import shutil
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from sqlalchemy import Connection, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.home import Home
+from app.models import ModelDesk
+from app.sandboxing import SandboxDesk
+from memory.database import Database
+from models.base import ModelError
+from models.messages import Frozen
+from sandboxes.base import SandboxError
+
+
+class Check(Frozen):
+    """One thing that was looked at."""
+
+    name: str
+    ok: bool
+    detail: str
+    """What was found, or what is wrong and what to do."""
+
+
+class Worked(Protocol):
+    """Something that can say whether it takes tasks."""
+
+    @property
+    def running(self) -> bool:
+        """Whether it takes tasks."""
+        ...
+
+
+@dataclass(frozen=True)
+class Checks:
+    """Looks at the parts of a runtime."""
+
+    database: Database
+    home: Home
+    engine: Worked
+    models: ModelDesk
+    sandboxes: SandboxDesk
+    memory_note: str
+    """Which embedder and index were taken, and why."""
+    min_free_bytes: int = 0
+    works: bool = True
+    """Whether this process is to work on tasks."""
+
+    async def ready(self) -> list[Check]:
+        """Return what has to hold for tasks to be taken; quick."""
+        return [await self._database(), await self._disk(), self._engine()]
+
+    async def all(self) -> list[Check]:
+        """Return everything, which takes a moment: a sandbox and the model are tried."""
+        memory = Check(name="memory", ok=True, detail=self.memory_note)
+        return [*await self.ready(), await self._sandbox(), await self._model(), memory]
+
+    async def _database(self) -> Check:
+        try:
+            await self.database.read(_answers)
+        except SQLAlchemyError as error:
+            detail = f"the database does not answer: {type(error).__name__}"
+            return Check(name="database", ok=False, detail=detail)
+        return Check(name="database", ok=True, detail="it answers")
+
+    async def _disk(self) -> Check:
+        usage = await asyncio.to_thread(shutil.disk_usage, self.home.path)
+        detail = f"{usage.free >> 20} MiB are free"
+        return Check(name="disk", ok=usage.free >= self.min_free_bytes, detail=detail)
+
+    def _engine(self) -> Check:
+        if not self.works:
+            return Check(name="engine", ok=True, detail="this process only submits")
+        detail = "it takes tasks" if self.engine.running else "it is stopping or was not started"
+        return Check(name="engine", ok=self.engine.running, detail=detail)
+
+    async def _sandbox(self) -> Check:
+        async def look() -> str:
+            selected = await self.sandboxes.selected()
+            notes = " ".join(selected.capabilities.notes)
+            return f"{selected.name}: {selected.reason}. {notes}".strip()
+
+        return await _tried("sandbox", look)
+
+    async def _model(self) -> Check:
+        async def look() -> str:
+            chosen = await self.models.chosen()
+            return f"{chosen.info.name}: {chosen.reason}"
+
+        return await _tried("model", look)
+
+
+async def _tried(name: str, look: Callable[[], Awaitable[str]]) -> Check:
+    try:
+        return Check(name=name, ok=True, detail=await look())
+    except (ModelError, SandboxError) as error:
+        return Check(name=name, ok=False, detail=str(error))
+
+
+def _answers(connection: Connection) -> None:
+    connection.execute(select(1))

@@ -1,0 +1,183 @@
+"""Who works on which task: claims, their release, and what becomes of a dead process's."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Connection, and_, select, update
+
+from app.db import events, tasks
+from app.db.records import TERMINAL, Claim, Phase, TaskRow, columns
+from app.db.tables import runs
+from app.db.tables import tasks as task_rows
+from app.db.types import now
+from app.errors import Fenced
+
+MAX_DEATHS = 3
+"""Processes in a row that a task may take down before it is given up."""
+_CRASHED = f"the task stopped its process {MAX_DEATHS} times in a row at the same point"
+
+
+def waiting_work(phase: Phase) -> ColumnElement[bool]:
+    """Return the condition under which a task can be claimed for `phase`."""
+    if phase == "run":
+        return and_(task_rows.c.status == "queued", task_rows.c.owner.is_(None))
+    return and_(task_rows.c.learning == "pending", task_rows.c.owner.is_(None))
+
+
+def any_waiting(connection: Connection, phase: Phase) -> bool:
+    """Whether there is something to claim."""
+    return (
+        connection.execute(select(task_rows.c.id).where(waiting_work(phase)).limit(1)).first()
+        is not None
+    )
+
+
+def claim(connection: Connection, owner: str, phase: Phase) -> Claim | None:
+    """Take the oldest task that waits for `phase`, or return None."""
+    oldest = (
+        select(task_rows.c.id)
+        .where(waiting_work(phase))
+        .order_by(task_rows.c.created_at, task_rows.c.id)
+        .limit(1)
+        .scalar_subquery()
+    )
+    moment = now()
+    statement = (
+        update(task_rows)
+        .where(task_rows.c.id == oldest, waiting_work(phase))
+        .values(owner=owner, epoch=task_rows.c.epoch + 1, claimed_at=moment)
+        .returning(task_rows.c.id, task_rows.c.run_id, task_rows.c.epoch)
+    )
+    row = connection.execute(statement).first()
+    if row is None:
+        return None
+    if phase == "run":
+        _start(connection, row.id, row.run_id, moment)
+    return Claim(task_id=row.id, run_id=row.run_id, epoch=row.epoch, phase=phase)
+
+
+def _start(connection: Connection, task_id: str, run_id: str, moment: datetime) -> None:
+    connection.execute(update(task_rows).where(task_rows.c.id == task_id).values(status="running"))
+    connection.execute(
+        update(task_rows)
+        .where(task_rows.c.id == task_id, task_rows.c.started_at.is_(None))
+        .values(started_at=moment)
+    )
+    connection.execute(
+        update(runs).where(runs.c.id == run_id).values(status="running", started_at=moment)
+    )
+    events.append(connection, task_id, "task", {"status": "running"})
+
+
+def held(connection: Connection, task_ids: Sequence[str]) -> dict[str, int]:
+    """Return the newest epoch of each task."""
+    statement = select(task_rows.c.id, task_rows.c.epoch).where(task_rows.c.id.in_(task_ids))
+    return {row.id: row.epoch for row in connection.execute(statement)}
+
+
+def owners(connection: Connection) -> set[str]:
+    """Return the boot ids of the processes that hold tasks."""
+    statement = select(task_rows.c.owner).where(task_rows.c.owner.is_not(None)).distinct()
+    return set(connection.execute(statement).scalars())
+
+
+def own(connection: Connection, claim: Claim) -> TaskRow:
+    """Return the claimed task, locked for this transaction.
+
+    Raises:
+        Fenced: the claim is not the newest one.
+    """
+    statement = (
+        update(task_rows)
+        .where(task_rows.c.id == claim.task_id, task_rows.c.epoch == claim.epoch)
+        .values(epoch=claim.epoch)
+        .returning(*task_rows.c)
+    )
+    row = connection.execute(statement).first()
+    if row is None:
+        raise Fenced(claim.task_id)
+    return TaskRow(**columns(row))
+
+
+def release(connection: Connection, claim: Claim) -> None:
+    """Put a task back unharmed, for any process to go on with; a lost claim is no error."""
+    row = connection.execute(
+        select(task_rows).where(task_rows.c.id == claim.task_id, task_rows.c.epoch == claim.epoch)
+    ).first()
+    if row is not None:
+        _put_back(connection, TaskRow(**columns(row)), now())
+
+
+def put_back(connection: Connection, owner: str) -> list[str]:
+    """Put back what a dead process held; give up what takes down process after process.
+
+    Returns:
+        The ids of the tasks that were put back or given up.
+    """
+    rows = connection.execute(select(task_rows).where(task_rows.c.owner == owner)).all()
+    for row in rows:
+        task = TaskRow(**columns(row))
+        _count_death(connection, task, _last_sign(connection, task))
+    return [row.id for row in rows]
+
+
+def stumble(connection: Connection, claim: Claim) -> None:
+    """Put a task back after something under it failed; counts as the death of a process.
+
+    Raises:
+        Fenced: the claim is not the newest one.
+    """
+    _count_death(connection, own(connection, claim), now())
+
+
+def _count_death(connection: Connection, task: TaskRow, until: datetime) -> None:
+    deaths = 1 if task.steps > task.death_steps else task.deaths + 1
+    if deaths < MAX_DEATHS:
+        _put_back(connection, task, until)
+    else:
+        _give_up(connection, task)
+    connection.execute(
+        update(task_rows)
+        .where(task_rows.c.id == task.id)
+        .values(deaths=deaths, death_steps=task.steps)
+    )
+
+
+def _last_sign(connection: Connection, task: TaskRow) -> datetime:
+    """Return when the dead process was last heard of."""
+    newest = events.after(connection, task.id, task.last_seq - 1, 1)
+    return newest[0].at if newest else now()
+
+
+def _put_back(connection: Connection, task: TaskRow, until: datetime) -> None:
+    values: dict[str, object] = {"owner": None, "epoch": task.epoch + 1}
+    if not task.over:
+        values |= {"status": "queued", "worked_seconds": worked_s(task, until)}
+    connection.execute(update(task_rows).where(task_rows.c.id == task.id).values(**values))
+    if not task.over:
+        events.append(connection, task.id, "task", {"status": "queued"})
+
+
+def _give_up(connection: Connection, task: TaskRow) -> None:
+    values: dict[str, object] = {"owner": None, "epoch": task.epoch + 1, "learning": "done"}
+    if not task.over:
+        values |= {
+            "status": "failed",
+            "end_reason": "internal",
+            "error": _CRASHED,
+            "finished_at": now(),
+        }
+        tasks.end_run(connection, task.run_id, "failed", "internal")
+    connection.execute(update(task_rows).where(task_rows.c.id == task.id).values(**values))
+    if not task.over:
+        told = {"status": "failed", "end_reason": "internal", "error": _CRASHED}
+        events.append(connection, task.id, "task", told)
+    status = task.status if task.status in TERMINAL else "failed"
+    events.append(connection, task.id, "end", {"status": status})
+
+
+def worked_s(task: TaskRow, until: datetime) -> float:
+    """Return how long a task has been worked on when its claim ends at `until`."""
+    if task.over or task.claimed_at is None:
+        return task.worked_seconds
+    return task.worked_seconds + max(0.0, (until - task.claimed_at).total_seconds())

@@ -1,0 +1,157 @@
+"""Rows of the service's tables as values."""
+
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import Row
+
+from agents.state import EndReason
+from models.messages import JsonObject, Usage
+
+Status = Literal[
+    "queued",
+    "running",
+    "waiting_approval",
+    "waiting_input",
+    "waiting_budget",
+    "paused",
+    "succeeded",
+    "failed",
+    "cancelled",
+]
+"""What a user sees of a task's life."""
+
+TERMINAL: frozenset[Status] = frozenset({"succeeded", "failed", "cancelled"})
+"""A task in one of these is over."""
+
+Learning = Literal["none", "pending", "done"]
+"""Whether lessons are still to be drawn from a task that is over."""
+
+Phase = Literal["run", "learn"]
+"""What a process has claimed a task for."""
+
+
+@dataclass(frozen=True)
+class PlannedSubgoal:
+    """A subgoal as the task shows it."""
+
+    text: str
+    status: str = "pending"
+    result: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskRow:
+    """A task as it stands."""
+
+    id: str
+    namespace: str
+    instruction: str
+    inputs: JsonObject
+    acceptance: list[str]
+    files: list[JsonObject]
+    """`{"id", "name", "size"}` of each file that came with it."""
+    task_metadata: JsonObject
+    model: str
+    """As asked for; empty for the server's choice."""
+    budget: JsonObject
+    family: str
+    status: Status
+    end_reason: EndReason | None = None
+    answer: str | None = None
+    artifacts: list[JsonObject]
+    """`{"name", "size"}` of each file that the answer hands over."""
+    error: str | None = None
+    question: str | None = None
+    """What a person is asked, while the task waits for input."""
+    reply: str | None = None
+    """The person's answer, until the run has taken it in."""
+    plan: JsonObject
+    """`{"thought", "subgoals": [{"text", "status", "result"}]}`."""
+    recalled: list[JsonObject]
+    learned: list[JsonObject]
+    learning: Learning = "none"
+    run_id: str
+    owner: str | None = None
+    """Boot id of the process that holds the task; None when nobody does."""
+    epoch: int = 0
+    """Counts claims; only the newest claim may write."""
+    last_seq: int = 0
+    version: int = 0
+    steps: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    usd: float = 0.0
+    model_seconds: float = 0.0
+    model_calls: int = 0
+    worked_seconds: float = 0.0
+    """Time worked in finished claims, waiting excluded."""
+    deaths: int = 0
+    """Processes in a row that died holding the task before it did another step."""
+    death_steps: int = 0
+    """Steps that were done when the last of them died."""
+    created_at: datetime
+    claimed_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+
+    @property
+    def over(self) -> bool:
+        """Whether the task has ended."""
+        return self.status in TERMINAL
+
+    @property
+    def usage(self) -> Usage:
+        """What its model calls consumed."""
+        return Usage(
+            prompt_tokens=self.prompt_tokens,
+            completion_tokens=self.completion_tokens,
+            usd=self.usd,
+            seconds=self.model_seconds,
+            calls=self.model_calls,
+        )
+
+
+@dataclass(frozen=True)
+class EventRow:
+    """One thing that happened to a task."""
+
+    task_id: str
+    seq: int
+    run_id: str
+    kind: str
+    at: datetime
+    data: JsonObject
+
+
+@dataclass(frozen=True)
+class FileRow:
+    """An uploaded file."""
+
+    id: str
+    namespace: str
+    name: str
+    size: int
+    sha256: str
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A process's right to work on a task, until somebody claims it anew."""
+
+    task_id: str
+    run_id: str
+    epoch: int
+    phase: Phase
+
+
+def values_of(record: TaskRow | EventRow | FileRow) -> dict[str, Any]:
+    """Return the columns of a row about to be inserted."""
+    return {field.name: getattr(record, field.name) for field in fields(record)}
+
+
+def columns(row: Row[Any]) -> dict[str, Any]:
+    """Return a row's values by column name."""
+    return row._asdict()

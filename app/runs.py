@@ -1,0 +1,197 @@
+"""Do the work of one claim: run a task, or learn from one that has ended."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from agents.ports import Memory
+from agents.run import AgentRuntime, RunContext, RunEnd, RunWaits, ask_person
+from agents.state import RunLimits, TaskSpec
+from app.db import claims, endings
+from app.db.records import Claim, TaskRow
+from app.errors import Fenced
+from app.fences import Fences
+from app.files import artifact_views, place_files
+from app.home import Home
+from app.models import ModelDesk
+from app.recorder import SqlRecorder
+from app.wakes import Wakes
+from memory.database import Database
+from models.base import ModelError
+from models.messages import JsonObject
+from sandboxes.base import Isolation, SandboxBackend, SandboxError, SandboxSpec
+from tools.base import AnyTool, ToolContext
+from tools.toolbox import Toolbox
+
+_LOG = logging.getLogger(__name__)
+
+BackendSource = Callable[[], Awaitable[SandboxBackend]]
+"""Gives the sandbox backend of this process, probed once."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Everything that runs are made of."""
+
+    database: Database
+    home: Home
+    wakes: Wakes
+    memory: Memory
+    models: ModelDesk
+    backend: BackendSource
+    min_isolation: Isolation
+    tools: Mapping[str, AnyTool]
+    limits: RunLimits
+    allowed_hosts: tuple[str, ...] = ()
+
+
+class Relay:
+    """Passes events on from code that cannot wait, in order."""
+
+    def __init__(self, recorder: SqlRecorder) -> None:
+        self._recorder = recorder
+        self._queue: asyncio.Queue[tuple[str, JsonObject] | None] = asyncio.Queue()
+
+    def __call__(self, kind: str, data: JsonObject) -> None:
+        """Take an event in."""
+        self._queue.put_nowait((kind, data))
+
+    def close(self) -> None:
+        """Take nothing more in: `run` ends after what it has."""
+        self._queue.put_nowait(None)
+
+    async def run(self) -> None:
+        """Write the events until `close`, or until another process owns the task."""
+        while (item := await self._queue.get()) is not None:
+            try:
+                await self._recorder.emit(*item)
+            except Fenced:
+                return
+
+
+class RunWorker:
+    """Runs tasks and learns from them; see `app.engine.Worker`."""
+
+    def __init__(self, parts: Parts, runtime: AgentRuntime, fences: Fences) -> None:
+        self._parts = parts
+        self._runtime = runtime
+        self._fences = fences
+
+    async def work(self, claim: Claim) -> None:
+        """Work until the claim is settled.
+
+        Raises:
+            Fenced: another process has taken the task over, or it was cancelled.
+        """
+        task = await self._parts.database.run(partial(claims.own, claim=claim))
+        with self._fences.holding(claim):
+            if claim.phase == "run":
+                await self._run(claim, task)
+            else:
+                await self._learn(claim, task)
+
+    async def _run(self, claim: Claim, task: TaskRow) -> None:
+        try:
+            async with self._context(claim, task) as context:
+                end = await self._runtime.run(context, answer=task.reply)
+        except ModelError as error:
+            end = RunEnd(status="failed", end_reason="model_unavailable", error=str(error))
+        except SandboxError as error:
+            end = RunEnd(status="failed", end_reason="tool_unavailable", error=str(error))
+        if isinstance(end, RunWaits):
+            await self._write(claim, partial(endings.wait, claim=claim, question=end.question))
+            return
+        workspace = self._parts.home.workspace(task.id)
+        artifacts = await asyncio.to_thread(artifact_views, workspace, end.artifacts)
+        ending = endings.Ending(
+            status=end.status,
+            end_reason=end.end_reason,
+            answer=end.answer,
+            artifacts=tuple(artifacts),
+            error=end.error,
+        )
+        await self._write(claim, partial(endings.finish, claim=claim, ending=ending, learn=True))
+
+    async def _learn(self, claim: Claim, task: TaskRow) -> None:
+        if task.status == "cancelled" or task.end_reason is None:
+            await self._write(claim, partial(endings.learned, claim=claim, items=()))
+            return
+        end = RunEnd(
+            status="succeeded" if task.status == "succeeded" else "failed",
+            end_reason=task.end_reason,
+            answer=task.answer or "",
+            artifacts=tuple(artifact["name"] for artifact in task.artifacts),
+            error=task.error or "",
+        )
+        try:
+            async with self._context(claim, task) as context:
+                learned = await self._runtime.learn(context, end)
+        except (ModelError, SandboxError) as error:
+            _LOG.warning("nothing was learned from run %s: %s", claim.run_id, error)
+            learned = ()
+        await self._write(claim, partial(endings.learned, claim=claim, items=learned))
+
+    @contextlib.asynccontextmanager
+    async def _context(self, claim: Claim, task: TaskRow) -> AsyncGenerator[RunContext]:
+        """Give what the agents work with; the sandbox and the relay end with it."""
+        parts = self._parts
+        recorder = SqlRecorder(parts.database, claim, parts.wakes)
+        relay = Relay(recorder)
+        model = await parts.models.get(task.model, on_event=relay)
+        workspace = await asyncio.to_thread(place_files, parts.home, task.id, task.files)
+        sandbox = await (await parts.backend()).create(self._spec(claim, workspace))
+        relaying = asyncio.create_task(relay.run())
+        try:
+            context = ToolContext(
+                sandbox=sandbox, ask=ask_person, allowed_hosts=parts.allowed_hosts
+            )
+            yield RunContext(
+                task=_spec(task, parts.limits),
+                model=model,
+                toolbox=Toolbox(parts.tools, context),
+                sandbox=sandbox,
+                memory=parts.memory,
+                recorder=recorder,
+            )
+        finally:
+            relay.close()
+            await asyncio.gather(relaying, sandbox.close(), return_exceptions=True)
+
+    def _spec(self, claim: Claim, workspace: Path) -> SandboxSpec:
+        return SandboxSpec(
+            workspace=workspace,
+            min_isolation=self._parts.min_isolation,
+            labels={"task": claim.task_id, "run": claim.run_id},
+        )
+
+    async def _write(self, claim: Claim, work: Callable[[Connection], None]) -> None:
+        await self._parts.database.run(work)
+        self._parts.wakes.wake(claim.task_id)
+
+
+def _spec(task: TaskRow, limits: RunLimits) -> TaskSpec:
+    """Return a task as the agents know it."""
+    return TaskSpec(
+        task_id=task.id,
+        run_id=task.run_id,
+        namespace=task.namespace,
+        instruction=task.instruction,
+        acceptance=tuple(task.acceptance),
+        inputs=task.inputs,
+        files=tuple(file["name"] for file in task.files),
+        family=task.family,
+        limits=limits_of(task.budget, limits),
+    )
+
+
+def limits_of(budget: JsonObject, limits: RunLimits) -> RunLimits:
+    """Return the server's limits with what the task's budget says instead."""
+    names = {"usd": "usd", "seconds": "seconds", "tokens": "tokens", "steps": "max_steps"}
+    said = {names[name]: value for name, value in budget.items() if value is not None}
+    return limits.model_copy(update=said)

@@ -1,0 +1,283 @@
+"""The settings of Strop, and the only reader of the environment.
+
+`STROP_...` variables win over `strop.toml`, which wins over the defaults.
+
+SettingsError       a setting is wrong; see app.errors
+"""
+
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, PrivateAttr, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from agents.state import RunLimits
+from app.errors import SettingsError
+from models.messages import Frozen
+
+PREFIX = "STROP_"
+FILE_NAME = "strop.toml"
+MASK = "********"
+_LIMITS = RunLimits()
+
+
+def _listed(value: object) -> object:
+    """Split text at commas, so that a variable can hold several names."""
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
+
+
+class Effective(Frozen):
+    """A setting as it holds now."""
+
+    name: str
+    variable: str
+    value: str
+    origin: str
+    """`environment`, the path of the file, `given` or `default`."""
+
+
+class Settings(BaseSettings):
+    """Everything that an operator can choose."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, extra="forbid", frozen=True, env_ignore_empty=True
+    )
+
+    home: Path = Path("~/.strop")
+    """Where everything is kept."""
+    database_url: str = ""
+    """Empty for SQLite in the home."""
+    chroma_url: str = ""
+    """Empty for an index in the home."""
+    model: str = "auto"
+    """`auto`, a name in the catalogue, or any LiteLLM model id."""
+    fallback_models: Names = ()
+    """Models asked in turn when the first one cannot answer."""
+    model_base_url: str = ""
+    model_api_key: SecretStr = SecretStr("")
+    embedding: Literal["auto", "minilm", "hashing", "none"] = "auto"
+    index: Literal["exact", "chroma"] = "exact"
+    """Where vectors are searched; a cache of what SQL holds."""
+    sandbox: str = "auto"
+    """`auto`, or the name of a backend that `./strop sandboxes list` shows."""
+    budget_usd: float | None = Field(default=None, ge=0)
+    """What a task may cost when it does not say so itself."""
+    host: str = "127.0.0.1"
+    port: int = Field(default=8321, ge=0, le=65535)
+    """0 takes a free one."""
+    plugins: Names = ()
+    """Modules to import, which register tools and more."""
+
+    max_steps: int = Field(default=_LIMITS.max_steps, gt=0)
+    escalate_after: int = Field(default=_LIMITS.escalate_after, gt=0)
+    max_failures: int = Field(default=_LIMITS.max_failures, gt=0)
+    max_repeats: int = Field(default=_LIMITS.max_repeats, gt=1)
+    history_window: int = Field(default=_LIMITS.history_window, gt=0)
+    max_subgoals: int = Field(default=_LIMITS.max_subgoals, gt=0)
+    max_answer_rounds: int = Field(default=_LIMITS.max_answer_rounds, ge=0)
+    task_tokens: int | None = Field(default=None, gt=0)
+    task_seconds: float | None = Field(default=None, gt=0)
+    withholding_rate: float = Field(default=0.1, ge=0, le=0.5)
+    """How often a recalled entry is kept out, to measure what it is worth."""
+
+    concurrency: int = Field(default=4, gt=0, le=1000)
+    """Tasks that one process works on at once."""
+    drain_s: float = Field(default=5.0, ge=0)
+    """How long a stopping process lets running tasks go on before it puts them back."""
+    poll_s: float = Field(default=0.25, gt=0)
+    sweep_s: float = Field(default=1.0, gt=0)
+    keep_alive_s: float = Field(default=15.0, gt=0)
+    """Silence on an event stream after which a comment is sent."""
+
+    allowed_hosts: Names = ()
+    """Hosts that the tool `fetch_url` may reach, such as `*.example.org`."""
+    upload_limit_bytes: int = Field(default=64 << 20, gt=0)
+    """Largest request with files."""
+    json_limit_bytes: int = Field(default=2 << 20, gt=0)
+    """Largest request without files."""
+    min_free_bytes: int = Field(default=64 << 20, ge=0)
+    """Free disk below which no task is taken."""
+    sandbox_min_isolation: Literal[
+        "", "none", "interpreter", "process", "namespace", "userkernel", "vm"
+    ] = ""
+    """Weakest sandbox taken; empty for `namespace`, or for whatever a sandbox named here gives."""
+    log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
+
+    _origins: dict[str, str] = PrivateAttr(default_factory=dict[str, str])
+    _provider_keys: dict[str, str] = PrivateAttr(default_factory=dict[str, str])
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the base class fixes the signature
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - see above
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - see above
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Return what is read: arguments, then the environment."""
+        return init_settings, env_settings
+
+    def model_post_init(self, context: Any, /) -> None:  # noqa: ANN401 - pydantic's signature
+        """Collect the provider keys of the environment."""
+        super().model_post_init(context)
+        self._provider_keys.update(_provider_keys(os.environ))
+
+    @property
+    def home_path(self) -> Path:
+        """The home as an absolute path."""
+        return self.home.expanduser().absolute()
+
+    @property
+    def provider_keys(self) -> Mapping[str, str]:
+        """The `..._API_KEY` variables of model providers, by name."""
+        return self._provider_keys
+
+    def limits(self) -> RunLimits:
+        """Return the bounds of a run that does not set its own."""
+        return RunLimits(
+            **{name: getattr(self, name) for name in RunLimits.model_fields if hasattr(self, name)},
+            usd=self.budget_usd,
+            tokens=self.task_tokens,
+            seconds=self.task_seconds,
+        )
+
+    def origin(self, name: str) -> str:
+        """Return where a setting's value came from; see `Effective.origin`."""
+        return self._origins.get(name, "default")
+
+    def note_origins(self, origins: Mapping[str, str]) -> None:
+        """Remember where values came from; what is told later wins."""
+        self._origins.update(origins)
+
+    def effective(self) -> list[Effective]:
+        """Return every setting with where its value came from, secrets masked."""
+        return [
+            Effective(
+                name=name,
+                variable=variable_of(name),
+                value=_shown(name, getattr(self, name)),
+                origin=self.origin(name),
+            )
+            for name in type(self).model_fields
+        ]
+
+
+def load_settings(*, directory: Path | None = None, **given: Any) -> Settings:  # noqa: ANN401 - values of any field
+    """Return the settings of this process; `given` wins over the environment.
+
+    Args:
+        directory: where `strop.toml` is looked for before the home; the current directory.
+        given: values by field name; None counts as not given.
+
+    Raises:
+        SettingsError: a value is wrong or a name unknown.
+    """
+    chosen = {name: value for name, value in given.items() if value is not None}
+    from_environment = _environment_names(os.environ)
+    path = _file(directory or Path.cwd(), chosen)
+    from_file = _read(path) if path else {}
+    values = {n: v for n, v in from_file.items() if n not in from_environment} | chosen
+    try:
+        settings = Settings(**values)
+    except ValidationError as error:
+        raise SettingsError(_explain(error)) from None
+    settings.note_origins(dict.fromkeys(from_file, str(path)))
+    settings.note_origins(dict.fromkeys(from_environment, "environment"))
+    settings.note_origins(dict.fromkeys(chosen, "given"))
+    return settings
+
+
+def variable_of(name: str) -> str:
+    """Return the environment variable of a setting."""
+    return PREFIX + name.upper()
+
+
+def _environment_names(environ: Mapping[str, str]) -> set[str]:
+    """Return the settings that the environment names; a near miss is an error."""
+    known = {variable_of(name): name for name in Settings.model_fields}
+    found: set[str] = set()
+    for variable, value in environ.items():
+        if not variable.startswith(PREFIX) or not value:
+            continue
+        if variable in known:
+            found.add(known[variable])
+        elif near := difflib.get_close_matches(variable, known, n=1, cutoff=0.85):
+            msg = f"{variable} is not a setting; did you mean {near[0]}?"
+            raise SettingsError(msg)
+    return found
+
+
+def _file(directory: Path, given: Mapping[str, Any]) -> Path | None:
+    """Return the settings file: of the directory, else of the home."""
+    home = given.get("home") or os.environ.get(variable_of("home")) or "~/.strop"
+    for folder in (directory, Path(home).expanduser()):
+        if (folder / FILE_NAME).is_file():
+            return folder / FILE_NAME
+    return None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Return what the file says."""
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        msg = f"{path}: expected readable TOML, got: {error}"
+        raise SettingsError(msg) from None
+    for name in values:
+        if name not in Settings.model_fields:
+            near = difflib.get_close_matches(name, Settings.model_fields, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            msg = f"{path}: {name!r} is not a setting{hint}"
+            raise SettingsError(msg)
+    return values
+
+
+def _explain(error: ValidationError) -> str:
+    """Say for each wrong setting what was expected and what came."""
+    lines: list[str] = []
+    for item in error.errors(include_url=False):
+        name = str(item["loc"][0]) if item["loc"] else ""
+        got = _shown(name, item["input"])
+        lines.append(f"{variable_of(name)}: {item['msg']}; got {got!r}")
+    return "\n".join(lines)
+
+
+def _shown(name: str, value: object) -> str:
+    """Return a value for people, with what is secret masked."""
+    if isinstance(value, SecretStr):
+        return MASK if value.get_secret_value() else ""
+    if isinstance(value, tuple | list):
+        return ", ".join(str(part) for part in value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - parts of any type are only shown
+    if name.endswith(("_key", "_token")) and value:
+        return MASK
+    if name.endswith("_url"):
+        return _without_password(str(value))
+    return "" if value is None else str(value)
+
+
+def _without_password(url: str) -> str:
+    """Mask the password of a URL."""
+    scheme, mark, rest = url.partition("://")
+    login, at, host = rest.rpartition("@")
+    if not at or ":" not in login:
+        return url
+    return f"{scheme}{mark}{login.partition(':')[0]}:{MASK}@{host}"
+
+
+def _provider_keys(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the keys of model providers that the environment holds."""
+    return {
+        name: value
+        for name, value in environ.items()
+        if name.endswith("_API_KEY") and value and not name.startswith(PREFIX)
+    }

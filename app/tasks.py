@@ -1,0 +1,317 @@
+"""The service: what can be done with tasks, for the REST API and the command line alike."""
+
+import asyncio
+import base64
+import binascii
+import contextlib
+import hashlib
+import json
+import shutil
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
+from typing import BinaryIO, Protocol
+
+from sqlalchemy import Connection
+
+from app.db import claims, events, tasks
+from app.db.records import EventRow, FileRow, TaskRow
+from app.db.tasks import TaskFilter
+from app.db.types import now
+from app.engine import Engine
+from app.errors import ConflictError, InvalidInputError, NotFoundError, UnavailableError
+from app.family import family_of
+from app.files import FileShelf, open_artifact
+from app.home import Home
+from app.schemas import EventPage, TaskPage, TaskRequest, TaskView, event_view, task_view
+from app.wakes import Wakes
+from memory.database import Database
+
+NAMESPACE = "default"
+_POLL_S = 0.5
+"""How soon an event that another process wrote is seen."""
+_PAGE = 200
+_MAX_KEY_CHARS = 200
+
+
+class ModelCheck(Protocol):
+    """Says whether a model's name can be used."""
+
+    async def check(self, name: str) -> None:
+        """Refuse a name that no model has.
+
+        Raises:
+            InvalidInputError: nobody knows the name.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """A task that was submitted now, or before under the same key."""
+
+    task: TaskView
+    created: bool
+
+
+class TaskService:
+    """Submit, look at, follow, cancel and answer tasks."""
+
+    def __init__(
+        self,
+        database: Database,
+        engine: Engine,
+        wakes: Wakes,
+        shelf: FileShelf,
+        home: Home,
+        models: ModelCheck,
+        *,
+        min_free_bytes: int = 0,
+    ) -> None:
+        self._database = database
+        self._engine = engine
+        self._wakes = wakes
+        self._shelf = shelf
+        self._home = home
+        self._models = models
+        self._min_free_bytes = min_free_bytes
+
+    @property
+    def files(self) -> FileShelf:
+        """Where files are handed in."""
+        return self._shelf
+
+    async def submit(self, request: TaskRequest, *, key: str | None = None) -> Submitted:
+        """Queue a task; the same key and request give the task of the first time.
+
+        Raises:
+            InvalidInputError: a file or model is not known, or the key is of no use.
+            ConflictError: the key was used with another request.
+            UnavailableError: the disk is nearly full.
+        """
+        _check_key(key)
+        uploaded = await self._shelf.find(NAMESPACE, request.files)
+        body_hash = _hash(request, uploaded)
+        if key and (before := await self._database.read(partial(_known, key=key))):
+            return await self._again(*before, body_hash)
+        await self._admit(request)
+        task = _new_task(request, uploaded)
+        made = await self._database.run(partial(_create, task=task, key=key, body_hash=body_hash))
+        if made is not None:
+            return await self._again(*made, body_hash)
+        await self._engine.submit(task.id)
+        return Submitted(await self.get(task.id), created=True)
+
+    async def _again(self, known_hash: str, task_id: str, body_hash: str) -> Submitted:
+        if known_hash != body_hash:
+            message = "this Idempotency-Key was used with another request; take a new one"
+            raise ConflictError(message)
+        return Submitted(await self.get(task_id), created=False)
+
+    async def _admit(self, request: TaskRequest) -> None:
+        if request.model:
+            await self._models.check(request.model)
+        free = (await asyncio.to_thread(shutil.disk_usage, self._home.path)).free
+        if free < self._min_free_bytes:
+            message = f"only {free >> 20} MiB of disk are free; make room and try again"
+            raise UnavailableError(message)
+
+    async def get(self, task_id: str) -> TaskView:
+        """Return a task.
+
+        Raises:
+            NotFoundError: there is none of that id.
+        """
+        return _view(await self._row(task_id))
+
+    async def list(self, wanted: TaskFilter, *, cursor: str | None = None) -> TaskPage:
+        """Return a page of tasks, newest first.
+
+        Raises:
+            InvalidInputError: the cursor is not one that was given out.
+        """
+        page = replace(wanted, limit=wanted.limit + 1, before=_decode(cursor) if cursor else None)
+        rows = await self._database.read(partial(tasks.find, wanted=page))
+        shown = rows[: wanted.limit]
+        more = len(rows) > wanted.limit
+        return TaskPage(
+            items=[_view(row) for row in shown], next_cursor=_encode(shown[-1]) if more else None
+        )
+
+    async def cancel(self, task_id: str) -> TaskView:
+        """End a task at once.
+
+        Raises:
+            NotFoundError: there is none of that id.
+            ConflictError: it is over already.
+        """
+        if not await self._database.run(partial(tasks.cancel, task_id=task_id)):
+            task = await self._row(task_id)
+            message = f"the task is over already: {task.status}"
+            raise ConflictError(message)
+        await self._engine.cancel(task_id)
+        return await self.get(task_id)
+
+    async def message(self, task_id: str, text: str) -> TaskView:
+        """Answer the question that a task has asked.
+
+        Raises:
+            NotFoundError: there is none of that id.
+            ConflictError: it has not asked anything.
+        """
+        if not await self._database.run(partial(tasks.answer, task_id=task_id, text=text)):
+            task = await self._row(task_id)
+            message = (
+                f"the task has asked nothing (it is {task.status}); "
+                "steering a task that runs is not possible yet"
+            )
+            raise ConflictError(message)
+        await self._engine.submit(task_id)
+        return await self.get(task_id)
+
+    async def events(self, task_id: str, *, after: int = 0, limit: int = _PAGE) -> EventPage:
+        """Return the events that follow number `after`.
+
+        Raises:
+            NotFoundError: there is no task of that id.
+        """
+        task = await self._row(task_id)
+        rows = await self._events(task_id, after, limit)
+        reached = rows[-1].seq if rows else after
+        ended = bool(rows and rows[-1].kind == "end")
+        if not rows and task.over and after >= task.last_seq:
+            ended = await self.ended_at(task_id, after)
+        return EventPage(items=[event_view(row) for row in rows], after=reached, ended=ended)
+
+    async def ended_at(self, task_id: str, seq: int) -> bool:
+        """Whether the task's last event is number `seq` or before.
+
+        Raises:
+            NotFoundError: there is no task of that id.
+        """
+        task = await self._row(task_id)
+        last = await self._events(task_id, task.last_seq - 1, 1)
+        return bool(last and last[0].kind == "end" and last[0].seq <= seq)
+
+    async def follow(self, task_id: str, *, after: int = 0) -> AsyncIterator[EventRow]:
+        """Give the events that follow number `after` as they happen, up to the end.
+
+        Raises:
+            NotFoundError: there is no task of that id.
+        """
+        if await self.ended_at(task_id, after):
+            return
+        with self._wakes.following(task_id) as written:
+            while True:
+                written.clear()
+                rows = await self._events(task_id, after, _PAGE)
+                for row in rows:
+                    after = row.seq
+                    yield row
+                    if row.kind == "end":
+                        return
+                if not rows:
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(written.wait(), _POLL_S)
+
+    async def artifact(self, task_id: str, name: str) -> BinaryIO:
+        """Open a file that the task's answer handed over.
+
+        Raises:
+            NotFoundError: there is no such task or file.
+        """
+        task = await self._row(task_id)
+        if name not in {artifact["name"] for artifact in task.artifacts}:
+            message = f"the task handed over no file {name[:200]!r}"
+            raise NotFoundError(message)
+        return await asyncio.to_thread(open_artifact, self._home.workspace(task_id), name)
+
+    async def _events(self, task_id: str, after: int, limit: int) -> Sequence[EventRow]:
+        return await self._database.read(
+            partial(events.after, task_id=task_id, seq=after, limit=limit)
+        )
+
+    async def _row(self, task_id: str) -> TaskRow:
+        task = await self._database.read(partial(tasks.get, task_id=task_id))
+        if task is None:
+            message = f"there is no task {task_id[:100]!r}"
+            raise NotFoundError(message)
+        return task
+
+
+def _view(task: TaskRow) -> TaskView:
+    return task_view(
+        task, worked_s=claims.worked_s(task, now()) if task.owner else task.worked_seconds
+    )
+
+
+def _new_task(request: TaskRequest, uploaded: Sequence[FileRow]) -> TaskRow:
+    task_id = f"t_{uuid.uuid4().hex}"
+    return TaskRow(
+        id=task_id,
+        namespace=NAMESPACE,
+        instruction=request.instruction,
+        inputs=request.inputs,
+        acceptance=list(request.acceptance),
+        files=[{"id": row.id, "name": row.name, "size": row.size} for row in uploaded],
+        task_metadata=request.metadata,
+        model=request.model or "",
+        budget=request.budget.model_dump(exclude_none=True),
+        family=family_of(request.instruction, [row.name for row in uploaded]),
+        status="queued",
+        artifacts=[],
+        plan={},
+        recalled=[],
+        learned=[],
+        run_id=f"{task_id}.1",
+        created_at=now(),
+    )
+
+
+def _create(
+    connection: Connection, task: TaskRow, key: str | None, body_hash: str
+) -> tuple[str, str] | None:
+    """Insert the task; return what the key stands for if another request was faster."""
+    if key:
+        before = tasks.known_key(connection, task.namespace, key)
+        if before is not None:
+            return before
+    tasks.create(connection, task)
+    if key:
+        tasks.remember_key(connection, task.namespace, key, body_hash, task.id)
+    return None
+
+
+def _known(connection: Connection, key: str) -> tuple[str, str] | None:
+    return tasks.known_key(connection, NAMESPACE, key)
+
+
+def _check_key(key: str | None) -> None:
+    if key is not None and not (0 < len(key) <= _MAX_KEY_CHARS and key.isprintable()):
+        message = f"expected 1 to {_MAX_KEY_CHARS} printable characters"
+        raise InvalidInputError.of("Idempotency-Key", message)
+
+
+def _hash(request: TaskRequest, uploaded: Sequence[FileRow]) -> str:
+    """Return the digest of a request, in which files count by what they hold."""
+    body = request.model_dump(mode="json", exclude={"files"})
+    body["files"] = [(row.name, row.sha256) for row in uploaded]
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+
+
+def _encode(task: TaskRow) -> str:
+    return base64.urlsafe_b64encode(f"{task.created_at.isoformat()} {task.id}".encode()).decode()
+
+
+def _decode(cursor: str) -> tuple[datetime, str]:
+    try:
+        at, _, task_id = base64.urlsafe_b64decode(cursor).decode().partition(" ")
+        moment = datetime.fromisoformat(at)
+        if moment.tzinfo is None or not task_id:
+            raise ValueError(cursor)
+    except (ValueError, binascii.Error):
+        message = "expected a cursor that a page before gave as `next_cursor`"
+        raise InvalidInputError.of("cursor", message) from None
+    return moment, task_id

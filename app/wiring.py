@@ -1,0 +1,236 @@
+"""Put the runtime together: the only module that knows every concrete class."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from importlib import import_module
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.checks import Checks
+from app.db.engine import open_database
+from app.db.migrate import upgrade
+from app.db.records import Claim
+from app.engine import EmbeddedEngine, Engine, EngineConfig, Worker
+from app.errors import SettingsError
+from app.files import FileShelf
+from app.home import Home
+from app.liveness import Liveness
+from app.models import ModelDesk
+from app.sandboxing import SandboxDesk
+from app.settings import Settings
+from app.tasks import TaskService
+from app.wakes import Wakes
+from memory.database import Database
+from memory.memory import Memory, build_memory
+from memory.recall import RecallSettings
+from models.base import Model, ModelError
+from models.embedders.auto import choose_embedder
+from sandboxes.base import SandboxError
+from tools.base import discover
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What the faces of Strop work with."""
+
+    settings: Settings
+    home: Home
+    tasks: TaskService
+    memory: Memory
+    models: ModelDesk
+    engine: Engine
+    checks: Checks
+
+
+@asynccontextmanager
+async def open_runtime(
+    settings: Settings, *, model: Model | None = None, work: bool = True
+) -> AsyncGenerator[Runtime]:
+    """Open everything on one home, and close it at the end.
+
+    Args:
+        settings: where and how.
+        model: answers instead of the model that the settings name.
+        work: whether this process works on tasks, or only submits and looks.
+
+    Raises:
+        SettingsError: a setting cannot be met here.
+    """
+    home = Home(settings.home_path)
+    home.prepare()
+    async with AsyncExitStack() as stack:
+        database = await _open_database(settings, home)
+        stack.callback(database.close)
+        memory, memory_note = _open_memory(settings, home, database)
+        stack.push_async_callback(memory.close)
+        wakes, models, sandboxes = Wakes(), ModelDesk(settings, fixed=model), SandboxDesk(settings)
+        worker = _LazyWorker(
+            _Ports(settings, home, database, wakes, memory, models, sandboxes), stack
+        )
+        engine = EmbeddedEngine(
+            database,
+            worker,
+            Liveness(home.locks),
+            wakes,
+            EngineConfig(
+                concurrency=settings.concurrency,
+                poll_s=settings.poll_s,
+                sweep_s=settings.sweep_s,
+            ),
+        )
+        shelf = FileShelf(database, home, limit_bytes=settings.upload_limit_bytes)
+        if work:
+            await engine.start()
+            stack.push_async_callback(engine.stop, settings.drain_s)
+            warming = asyncio.create_task(_warm(worker, models, sandboxes, memory))
+            stack.push_async_callback(_stopped, warming)
+        yield Runtime(
+            settings=settings,
+            home=home,
+            tasks=TaskService(
+                database,
+                engine,
+                wakes,
+                shelf,
+                home,
+                models,
+                min_free_bytes=settings.min_free_bytes,
+            ),
+            memory=memory,
+            models=models,
+            engine=engine,
+            checks=Checks(
+                database=database,
+                home=home,
+                engine=engine,
+                models=models,
+                sandboxes=sandboxes,
+                memory_note=memory_note,
+                min_free_bytes=settings.min_free_bytes,
+                works=work,
+            ),
+        )
+
+
+@dataclass(frozen=True)
+class _Ports:
+    """What a worker is made of, before the heavy imports."""
+
+    settings: Settings
+    home: Home
+    database: Database
+    wakes: Wakes
+    memory: Memory
+    models: ModelDesk
+    sandboxes: SandboxDesk
+
+
+class _LazyWorker:
+    """A worker that is put together in the background or at the first claim."""
+
+    def __init__(self, ports: _Ports, stack: AsyncExitStack) -> None:
+        self._ports = ports
+        self._stack = stack
+        self._worker: Worker | None = None
+        self._lock = asyncio.Lock()
+
+    async def work(self, claim: Claim) -> None:
+        """Work until the claim is settled."""
+        worker = await self.ready()
+        await worker.work(claim)
+
+    async def ready(self) -> Worker:
+        """Return the worker."""
+        async with self._lock:
+            if self._worker is None:
+                await asyncio.to_thread(_import_graphs)
+                self._worker = await self._build()
+            return self._worker
+
+    async def _build(self) -> Worker:
+        from agents.run import AgentRuntime  # noqa: PLC0415 - LangGraph takes a second to import
+        from app.checkpoints import open_checkpoints  # noqa: PLC0415 - see above
+        from app.fences import Fences  # noqa: PLC0415 - see above
+        from app.runs import Parts, RunWorker  # noqa: PLC0415 - see above
+
+        ports = self._ports
+        fences = Fences(ports.database)
+        saver = await self._stack.enter_async_context(
+            open_checkpoints(ports.home.checkpoints, fences.check)
+        )
+        parts = Parts(
+            database=ports.database,
+            home=ports.home,
+            wakes=ports.wakes,
+            memory=ports.memory,
+            models=ports.models,
+            backend=ports.sandboxes.backend,
+            min_isolation=ports.sandboxes.min_isolation,
+            tools=discover(ports.settings.plugins),
+            limits=ports.settings.limits(),
+            allowed_hosts=ports.settings.allowed_hosts,
+        )
+        return RunWorker(parts, AgentRuntime(saver), fences)
+
+
+def _import_graphs() -> None:
+    """Import what is heavy in a thread, so that the event loop goes on."""
+    for name in ("app.checkpoints", "app.runs"):
+        import_module(name)
+
+
+async def _open_database(settings: Settings, home: Home) -> Database:
+    database = open_database(settings.database_url, home.database)
+
+    def migrate() -> None:
+        with home.lock("migrations"):
+            upgrade(database.engine)
+
+    try:
+        await asyncio.to_thread(migrate)
+    except SQLAlchemyError as error:
+        database.close()
+        msg = f"STROP_DATABASE_URL or STROP_HOME: the database cannot be opened: {error}"
+        raise SettingsError(msg) from None
+    return database
+
+
+def _open_memory(settings: Settings, home: Home, database: Database) -> tuple[Memory, str]:
+    if settings.chroma_url:
+        msg = (
+            "STROP_CHROMA_URL: a Chroma server cannot be used yet; leave it out and set "
+            "STROP_INDEX=chroma for the embedded one"
+        )
+        raise SettingsError(msg)
+    choice = choose_embedder(settings.embedding)
+    memory = build_memory(
+        database,
+        choice.embedder,
+        folder=home.index,
+        index=settings.index,
+        settings=RecallSettings(withhold=settings.withholding_rate),
+        known_hosts=settings.allowed_hosts,
+    )
+    return memory, f"{choice.reason}; vectors are searched by the index {settings.index!r}"
+
+
+async def _warm(
+    worker: _LazyWorker, models: ModelDesk, sandboxes: SandboxDesk, memory: Memory
+) -> None:
+    """Load what the first task will need, while nobody waits for it."""
+    await worker.ready()
+    for step in (sandboxes.selected, models.chosen, memory.maintain):
+        try:
+            await step()
+        except (ModelError, SandboxError, SQLAlchemyError) as error:
+            _LOG.warning("not ready yet: %s", error)
+
+
+async def _stopped(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
