@@ -13,14 +13,17 @@ class AnswerArguments(Arguments):
     """The answer itself, complete: whoever reads it sees nothing else."""
     artifacts: list[str] = Field(default_factory=list[str], max_length=100)
     """Files of the workspace to hand over with it."""
+    solved: bool = True
+    """False when it cannot be done: the text then says what is missing and what was tried."""
 
 
 @tool("answer", effect="none")
 async def answer(args: AnswerArguments, context: ToolContext) -> ToolResult:
     """Give the answer and finish.
 
-    Use it once, when the work is done and checked, or when it cannot be done: then say so and
-    why. Not for remarks on the way. Put long material into a file and name it in `artifacts`.
+    Use it once, when the work is done and checked, or when it cannot be done: then set `solved`
+    to false and say what is missing. Not for remarks on the way. Put long material into a file
+    and name it in `artifacts`.
 
     Returns the answer; nothing is run after it. A file that is not in the workspace is an error.
 
@@ -42,4 +45,4 @@ async def answer(args: AnswerArguments, context: ToolContext) -> ToolResult:
         for path in artifacts:
             if path not in files:
                 raise missing(path, entries)
-    return ToolResult(text=args.text, final=True, artifacts=artifacts)
+    return ToolResult(text=args.text, data={"solved": args.solved}, final=True, artifacts=artifacts)
