@@ -1,0 +1,84 @@
+"""Answer a parsed question from tables: the main program."""
+
+from datetime import datetime
+from typing import Any
+
+from models.embedded.programs.computing import measure, write
+from models.embedded.programs.matching import date_column, need_column
+from models.embedded.programs.reading import Row, dates, number, numbers, read_table, say, stop
+from models.embedded.programs.resolving import Plan, best_part, choose
+
+
+def keep(plan: Plan, query: dict[str, Any], rows: list[Row]) -> tuple[list[Row], list[str]]:
+    """Return the rows that the conditions let through, and the conditions in words."""
+    said: list[str] = []
+    for column, values in plan.wanted.items():
+        lowered = {value.lower() for value in values}
+        excluded = bool(lowered & set(query["excluded"]))
+        rows = [r for r in rows if (r.get(column, "").lower() in lowered) != excluded]
+        said.append(f"{column} {'is not' if excluded else '='} {' or '.join(values)}")
+    for phrase, sign, value in query["filters"]:
+        column = best_part(phrase, plan.columns)[0] or need_column(phrase, plan.columns)
+        rows = compare(rows, column, sign, value, plan.dialects[column])
+        said.append(f"{column} {sign} {value}")
+    return rows, said
+
+
+def compare(
+    rows: list[Row], column: str, sign: str, value: str, dialect: dict[str, Any]
+) -> list[Row]:
+    """Return the rows whose cell stands in this relation to a value."""
+    try:
+        limit = number(value, {**dialect, "decimal": ".", "thousands": ",", "strip": True})
+    except ValueError:
+        equal = {r.get(column, "").lower() == value.lower(): [] for r in rows}
+        for row in rows:
+            equal[row.get(column, "").lower() == value.lower()].append(row)
+        return equal.get(sign == "=", [])
+    signs = {"<": "<", "<=": "<=", "=": "=", ">=": ">=", ">": ">", "!=": "<>"}[sign]
+    pairs = numbers(rows, column, dialect)
+    return [r for r, f in pairs if "<=>"[(f > limit) - (f < limit) + 1] in signs]
+
+
+def within(plan: Plan, query: dict[str, Any], said: list[str]) -> list[Row]:
+    """Return the rows whose date lies in the periods asked for."""
+    if not query["periods"] and not query["parts"]:
+        return plan.rows
+    column = date_column(plan.columns, plan.rows, query["rest"])
+    pairs = dates(plan.rows, column, plan.dialects[column])
+    for start, end in query["periods"]:
+        pairs = [(r, d) for r, d in pairs if start <= d.isoformat() < (end or "9999")]
+        said.append(
+            f"{column} from {start or 'the start'} to {'before ' + end if end else 'the end'}"
+        )
+    for unit, wanted in query["parts"]:
+        pairs = [(r, d) for r, d in pairs if part(d, unit) in wanted]
+        said.append(f"{unit} of {column} in {wanted}")
+    return [row for row, _ in pairs]
+
+
+def part(when: datetime, unit: str) -> int:
+    """Return the number of a date's part."""
+    return when.weekday() if unit == "weekday" else int(getattr(when, unit))
+
+
+def main(dialects: dict[str, dict[str, Any]], query: dict[str, Any]) -> None:
+    """Read, match, filter, compute, check, and print the answer."""
+    tables = [(n, *read_table(n, d)) for n, d in dialects.items()]
+    plan = choose(query, tables)
+    for name, columns, _ in reversed(tables):
+        plan.dialects.update(dict.fromkeys(columns, {**dialects[name], "file": name}))
+    said: list[str] = []
+    base = within(plan, query, said)
+    rows, conditions = keep(plan, query, base)
+    where = " where " + " and ".join(said + conditions) if said or conditions else ""
+    say(f"rows used: {len(rows)} of {len(plan.rows)}{where}")
+    if not rows and set(query["ops"]) - {"howmany", "count", "share"}:
+        stop(f"no row is left{where}")
+    if query["ops"] == ["share"] and len(conditions) != 1:
+        stop(f"expected one condition for a share, found {len(conditions)}{where}")
+    heads, table, answer = measure(plan, query, rows, base, where)
+    if query["output"]:
+        write(query["output"], heads, table, answer)
+        answer += f"\nWritten to {query['output']}."
+    say("ANSWER: " + answer)

@@ -1,0 +1,310 @@
+"""Compute the measures of a query, group by group, and word the answer."""
+
+import csv
+import json
+import math
+import re
+import statistics
+from pathlib import Path
+from typing import Any
+
+from models.embedded.programs.matching import date_column, find_column, tokens
+from models.embedded.programs.reading import DATE_SHAPE, Row, dates, numbers, stop, summarise
+from models.embedded.programs.resolving import UNITS, Plan
+
+Cells = list[list[str]]
+ADDITIVE = set(
+    "sale revenue amount unit quantity qty rain rainfall precipitation cost expense visit click"
+    " download goal point hour energy kwh turnover profit total spending order view".split()
+)
+NAMES = {
+    "sum": "total",
+    "mean": "mean",
+    "min": "minimum",
+    "max": "maximum",
+    "median": "median",
+    "stdev": "standard deviation",
+    "count": "number of rows",
+    "distinct": "number of different",
+}
+DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
+
+
+def shown(figure: float, digits: int | None) -> str:
+    """Return a figure as text, rounded as asked, else to four decimals."""
+    if digits is not None:
+        return f"{figure:.{digits}f}"
+    rounded = round(figure, 4) or figure
+    return str(int(rounded)) if rounded == int(rounded) else f"{rounded:.10g}"
+
+
+def unit_of(column: str | None, asked: str) -> str:
+    """Return the unit that a column's name tells, else the one that was asked for."""
+    if not column:
+        return ""
+    said = re.search(r"[\[(]([^\])]+)[\])]", column)
+    if said and (UNITS.fullmatch(said[1].lower()) or re.search(r"[°%/³²€$£]", said[1])):
+        return " " + said[1]
+    last = column.rsplit("_", 1)[-1]
+    if "_" in column and UNITS.fullmatch(last.lower()):
+        return " " + (last.upper() if last.lower() in {"eur", "usd", "gbp", "chf"} else last)
+    return " " + asked if asked else ""
+
+
+def is_numeric(column: str, rows: list[Row]) -> bool:
+    """Return whether a column mostly holds figures that are no dates."""
+    cells = [row[column] for row in rows if row.get(column)]
+    figures = [c for c in cells if re.fullmatch(r"\D{0,3}\d[\d.,' ]*\D{0,4}", c)]
+    return len(figures) > 0.8 * len(cells) > 0 and not any(DATE_SHAPE.search(c) for c in cells[:9])
+
+
+def keys(plan: Plan, query: dict[str, Any], rows: list[Row]) -> list[tuple[str, Row]]:
+    """Return each row with the name of its group."""
+    group: str = query["group"]
+    if not group:
+        return [("", row) for row in rows]
+    if plan.group:
+        return [(row.get(plan.group, "") or "(empty)", row) for row in rows]
+    column = date_column(plan.columns, plan.rows, query["rest"])
+    forms = {"@year": "%Y", "@month": "%Y-%m", "@day": "%Y-%m-%d", "@hour": "%H", "@week": "%G-W%V"}
+    pairs = dates(rows, column, plan.dialects[column])
+    if group == "@weekday":
+        return [(DAYS[day.weekday()], row) for row, day in pairs]
+    if group == "@quarter":
+        return [(f"{day.year}-Q{(day.month + 2) // 3}", row) for row, day in pairs]
+    if group == "@when":
+        return [(row[column], row) for row, _ in pairs]
+    return [(day.strftime(forms[group]), row) for row, day in pairs]
+
+
+def figures(plan: Plan, rows: list[Row]) -> list[tuple[Row, float]]:
+    """Return the rows that hold what is measured, with the figure."""
+    if not plan.target:
+        stop("the question does not say which column to compute with")
+    pairs = numbers(rows, plan.target, plan.dialects[plan.target])
+    if plan.times:
+        factors = {id(r): f for r, f in numbers(rows, plan.times, plan.dialects[plan.times])}
+        pairs = [(r, f * factors[id(r)]) for r, f in pairs if id(r) in factors]
+    return pairs
+
+
+def settle(plan: Plan, query: dict[str, Any], rows: list[Row]) -> list[str]:
+    """Return the measures by name, those that depend on the table decided."""
+    target, ops = plan.target, list(query["ops"])
+    numeric = bool(target) and is_numeric(target or "", plan.rows)
+    if ops == ["howmany"]:
+        return ["sum"] if numeric else ["distinct"] if target else ["count"]
+    if ops == ["auto"]:
+        if not target or not numeric or tokens(target)[-1] == "id":
+            return ["count"]
+        if query["most"] or set(tokens(target)) & ADDITIVE or plan.times:
+            return ["sum"]
+        return ["min" if query["pick"] == "lowest" else "max"]
+    return ops
+
+
+def one(op: str, pairs: list[tuple[Row, float]], rows: list[Row], target: str | None) -> float:
+    """Return one measure of one group."""
+    if op == "count":
+        return len(rows)
+    if op == "distinct":
+        return len({row[target or ""] for row in rows if row.get(target or "")})
+    found = [figure for _, figure in pairs]
+    if not found:
+        return math.nan
+    if op == "stdev":
+        return statistics.stdev(found) if len(found) > 1 else math.nan
+    compute = {
+        "sum": math.fsum,
+        "mean": statistics.fmean,
+        "median": statistics.median,
+        "min": min,
+        "max": max,
+    }
+    return float(compute[op](found))
+
+
+def measure(
+    plan: Plan, query: dict[str, Any], rows: list[Row], base: list[Row], where: str
+) -> tuple[list[str], Cells, str]:
+    """Return the head and the rows of the resulting table, and the answer in words."""
+    if query["ops"] in (["value"], ["rows"]):
+        return listing(plan, query, rows, where)
+    if query["ops"] == ["share"]:
+        return share(plan, query, rows, base, where)
+    ops = settle(plan, query, rows)
+    label = plan.target or "rows"
+    if plan.times:
+        label += f" × {plan.times}"
+    wants_figures = bool(set(ops) - {"count", "distinct"})
+    pairs = figures(plan, rows) if wants_figures else []
+    summarise(label, [figure for _, figure in pairs])
+    if wants_figures and not pairs:
+        stop(f"no row has a value in {label}{where}")
+    unit = "" if plan.times else unit_of(plan.target, query["unit"])
+    heads = [f"{NAMES[op]} of {label}" if op != "count" else "number of rows" for op in ops]
+    if not query["group"]:
+        results = [one(op, pairs, rows, plan.target) for op in ops]
+        return scalar(
+            query, ops, heads, results, pairs if wants_figures else rows, unit, where, plan
+        )
+    groups: dict[str, list[Row]] = {}
+    for key, row in keys(plan, query, rows):
+        groups.setdefault(key, []).append(row)
+    by_row = {id(row): figure for row, figure in pairs}
+    table: list[tuple[str, list[float], int]] = []
+    for key, members in groups.items():
+        own = [(row, by_row[id(row)]) for row in members if id(row) in by_row]
+        values = [one(op, own, members, plan.target) for op in ops]
+        if not any(math.isnan(value) for value in values):
+            table.append((key, values, len(own) if wants_figures else len(members)))
+    return grouped(plan, query, table, heads, unit, where)
+
+
+def scalar(
+    query: dict[str, Any],
+    ops: list[str],
+    heads: list[str],
+    results: list[float],
+    used: list[Any],
+    unit: str,
+    where: str,
+    plan: Plan,
+) -> tuple[list[str], Cells, str]:
+    """Word the answer to a question for single figures."""
+    cells = [
+        shown(v, None if op in {"count", "distinct"} else query["digits"])
+        for op, v in zip(ops, results, strict=True)
+    ]
+    said = [
+        f"the {h} is {c}{'' if op in {'count', 'distinct'} else unit}"
+        for h, c, op in zip(heads, cells, ops, strict=True)
+    ]
+    text = " and ".join(said) + where
+    if ops in (["max"], ["min"]):
+        row = next(row for row, figure in used if figure == results[0])
+        facts = [
+            f"{c} {row[c]}"
+            for c in plan.columns
+            if c not in {plan.target, plan.times} and row.get(c)
+        ]
+        text += f" (at {', '.join(facts[:4])})" if facts else ""
+    if ops != ["count"]:
+        text += f"; {len(used)} rows used"
+    return heads, [cells], text[0].upper() + text[1:] + "."
+
+
+def order_of(key: str) -> tuple[int, float, str]:
+    """Return by what groups are put in order: weekdays, then figures, then words."""
+    if key in DAYS:
+        return 0, DAYS.index(key), key
+    return (1, float(key), "") if re.fullmatch(r"-?\d+(\.\d+)?", key) else (2, 0, key)
+
+
+def grouped(
+    plan: Plan,
+    query: dict[str, Any],
+    table: list[tuple[str, list[float], int]],
+    heads: list[str],
+    unit: str,
+    where: str,
+) -> tuple[list[str], Cells, str]:
+    """Word the answer to a question for figures by group."""
+    name = plan.group or query["group"].strip("@")
+    table.sort(key=lambda line: order_of(line[0]))
+    if query["pick"] or query["sort"]:
+        table.sort(
+            key=lambda line: line[1][0], reverse=(query["pick"] or query["sort"]) == "highest"
+        )
+    if query["limit"] and len(table) > query["limit"]:
+        last = table[query["limit"] - 1][1][0]
+        table = [t for i, t in enumerate(table) if i < query["limit"] or t[1][0] == last]
+    digits = None if "number of" in heads[0] else query["digits"]
+    cells = [[key, *(shown(v, digits) for v in values), str(n)] for key, values, n in table]
+    head = [name, *heads, "rows"] if heads != ["number of rows"] else [name, *heads]
+    cells = [line[: len(head)] for line in cells]
+    if "number of" in heads[0]:
+        unit = ""
+    if query["limit"] == 1 and len(cells) == 1:
+        text = f"The {name} with the {query['pick']} {heads[0]}{where} is {cells[0][0]}: {cells[0][1]}{unit} ({cells[0][-1]} rows)."
+    elif query["limit"] == 1:
+        ties = " and ".join(line[0] for line in cells)
+        text = f"Equal {query['pick']} {heads[0]}{where}: {ties}, with {cells[0][1]}{unit} each."
+    else:
+        text = (
+            f"{', '.join(heads).capitalize()} by {name}{where}{' in' + unit if unit else ''}:\n"
+            + markdown(head, cells)
+        )
+    return head, cells, text
+
+
+def markdown(heads: list[str], cells: Cells) -> str:
+    """Return a table in Markdown."""
+    lines = [heads, ["---"] * len(heads), *cells]
+    return "\n".join("| " + " | ".join(c.replace("|", "/") for c in line) + " |" for line in lines)
+
+
+def share(
+    plan: Plan, query: dict[str, Any], rows: list[Row], base: list[Row], where: str
+) -> tuple[list[str], Cells, str]:
+    """Word the answer to a question for a part of the whole."""
+    if plan.target and is_numeric(plan.target, plan.rows):
+        summarise(plan.target, [f for _, f in figures(plan, base)])
+        part, whole = (math.fsum(f for _, f in figures(plan, r)) for r in (rows, base))
+        label = plan.target
+    else:
+        part, whole, label = len(rows), len(base), "rows"
+    if not whole:
+        stop(f"there is nothing to take a share of{where}")
+    cell = shown(100 * part / whole, 2 if query["digits"] is None else query["digits"]) + " %"
+    text = f"The share of {label}{where} is {cell} ({shown(part, None)} of {shown(whole, None)})."
+    return [f"share of {label}"], [[cell]], text
+
+
+def listing(
+    plan: Plan, query: dict[str, Any], rows: list[Row], where: str
+) -> tuple[list[str], Cells, str]:
+    """Word the answer to a question for values or rows."""
+    if query["sort_by"]:
+        column = find_column(query["sort_by"], plan.columns)
+        if column is None:
+            stop(f"no column matches {query['sort_by']!r}; there are {', '.join(plan.columns)}")
+        if is_numeric(column, rows):
+            ordered = sorted(numbers(rows, column, plan.dialects[column]), key=lambda p: p[1])
+        elif any(DATE_SHAPE.search(row.get(column, "")) for row in rows[:9]):
+            ordered = sorted(dates(rows, column, plan.dialects[column]), key=lambda p: p[1])
+        else:
+            ordered = sorted(((row, row.get(column, "")) for row in rows), key=lambda p: p[1])
+        rows = [row for row, _ in ordered]
+        rows = rows[::-1] if query["sort"] == "highest" else rows
+    rows = rows[: query["limit"]] if query["limit"] else rows
+    if query["ops"] == ["rows"] or not plan.target:
+        cells = [[row.get(column, "") for column in plan.columns] for row in rows]
+        text = f"{len(cells)} rows{where}:\n" + markdown(plan.columns, cells[:50])
+        if len(cells) > 50:
+            text += f"\n(the first 50 of {len(cells)})"
+        return plan.columns, cells, text
+    values = list(dict.fromkeys(row[plan.target] for row in rows if row.get(plan.target)))
+    unit = unit_of(plan.target, query["unit"]) if is_numeric(plan.target, rows) else ""
+    said = (
+        f"is {values[0]}{unit}"
+        if len(values) == 1
+        else f"has {len(values)} values: {', '.join(values[:200])}"
+    )
+    return [plan.target], [[v] for v in values], f"The {plan.target}{where} {said}."
+
+
+def write(name: str, heads: list[str], cells: Cells, answer: str) -> None:
+    """Write the result into a file of the kind that its name tells."""
+    path = Path(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if name.endswith((".csv", ".tsv")):
+        with path.open("w", newline="", encoding="utf-8") as stream:
+            writer = csv.writer(stream, delimiter="\t" if name.endswith(".tsv") else ",")
+            writer.writerows([heads, *cells])
+    elif name.endswith(".json"):
+        records = [dict(zip(heads, line, strict=True)) for line in cells]
+        path.write_text(json.dumps(records, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    else:
+        title = f"# {path.stem.replace('_', ' ').capitalize()}\n\n" if name.endswith(".md") else ""
+        path.write_text(f"{title}{answer}\n", encoding="utf-8")

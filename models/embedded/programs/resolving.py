@@ -1,0 +1,174 @@
+"""Match a parsed question with one table, or with several joined ones."""
+
+import re
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+from models.embedded.programs.matching import find_column, find_values, likeness, tokens
+from models.embedded.programs.reading import DataProblem, Row, say, stop
+
+Table = tuple[str, list[str], list[Row]]
+UNITS = re.compile(
+    r"euros?|dollars?|pounds?|eur|usd|gbp|chf|celsius|fahrenheit|degrees?|°[cf]|k?m|cm|mm|k?g|kwh|hours?"
+    r"|minutes?|seconds?|percent|pct|%|[mµu]g/m[³3]|hpa|mbar|m/s|km/h|litres?|liters?|ms|[$€£]"
+)
+GENERIC = set(
+    "a about according all also an and are as at average been by calculate column columns compute"
+    " correct data dataset did do does each entries entry every field file find for from get give given"
+    " had has have how i in into is it its line list made many me much my name names number of on"
+    " only or our out over overall please print record records recorded result row rows show single"
+    " table tell than that the their them there these they this those to value values was we were"
+    " what when where which who whole whose will with within you your one s day date dates time"
+    " period using based measured observed entire most any order orders case cases"
+    " respectively individual answer question per or exactly".split()
+)
+
+
+@dataclass
+class Plan:
+    """A query whose words have been matched with a table."""
+
+    columns: list[str]
+    rows: list[Row]
+    target: str | None = None
+    times: str | None = None
+    group: str | None = None
+    wanted: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    missing: list[str] = field(default_factory=list[str])
+    dialects: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+    """How each column is written."""
+
+
+def best_part(phrase: str, columns: list[str], least: float = 0.55) -> tuple[str | None, str]:
+    """Return the column that a part of a phrase names, and the other words."""
+    words = phrase.split()
+    spans = [
+        (likeness(" ".join(words[i:j]), c), j - i, i, c)
+        for i in range(len(words))
+        for j in range(i + 1, min(len(words), i + 5) + 1)
+        for c in columns
+    ]
+    score, size, start, column = max(
+        spans, key=lambda s: (round(s[0], 3), s[1]), default=(0, 0, 0, "")
+    )
+    if score < least:
+        return None, phrase
+    return column, " | ".join((" ".join(words[:start]), " ".join(words[start + size :])))
+
+
+def resolve(query: dict[str, Any], columns: list[str], rows: list[Row]) -> Plan:
+    """Match the words of a query with one table; what fits nothing is listed as missing."""
+    plan = Plan(columns, rows)
+    rest: str = query["rest"]
+    if query["target"]:
+        countable = query["ops"] in (["howmany"], ["count"], ["share"])
+        least = 0.9 if countable else 0.55
+        plan.target, left = best_part(query["target"], columns, least)
+        if plan.target is None and query["ops"] == ["sum"]:
+            plan.target, plan.times, left = as_product(query["target"], columns)
+        if plan.target is None and not countable:
+            wanted, left = find_values(query["target"], columns, rows)
+            plan.wanted.update(wanted)
+            plan.missing += [] if wanted and query["pick"] else [query["target"]]
+        rest += " | " + (left if not countable else re.sub(r"(\w+)$", r"\1s", left).lower())
+    if query["times"]:
+        plan.times, left = best_part(query["times"], columns)
+        plan.missing += [] if plan.times else [query["times"]]
+    if query["group"] and query["group"][0] != "@":
+        plan.group, left = best_part(query["group"], columns)
+        plan.missing += [] if plan.group else [query["group"]]
+        rest += " | " + left
+    for phrase, _, _ in query["filters"]:
+        column, left = best_part(phrase, columns)
+        plan.missing += [] if column else [phrase]
+        rest += " | " + left
+    values, rest = find_values(rest, columns, rows)
+    plan.wanted.update(values)
+    plan.missing += unmatched(rest, columns)
+    return plan
+
+
+def as_product(phrase: str, columns: list[str]) -> tuple[str | None, str | None, str]:
+    """Take a turnover that no column holds for quantity times price."""
+    if set(tokens(phrase)) & {"revenue", "turnover", "sale", "income", "value"}:
+        pair = find_column("quantity", columns, 0.6), find_column("price", columns, 0.6)
+        if all(pair) and pair[0] != pair[1]:
+            return *pair, ""
+    return None, None, phrase
+
+
+def unmatched(rest: str, columns: list[str]) -> list[str]:
+    """Return the words that have to mean something but fit neither column nor value."""
+    found: list[str] = []
+    for piece in rest.split("|"):
+        words = re.findall(r"'[^']+'|[^\s,.;:?!()\"]+", piece)
+        for before, word in pairwise(["", *words]):
+            plain = word.strip("'").lower()
+            if plain in GENERIC or UNITS.fullmatch(plain) or find_column(plain, columns, 0.55):
+                continue
+            pressing = word[0] in "'\"" or word[0].isupper() or any(c.isdigit() for c in word)
+            if pressing or before.lower() in {
+                "in",
+                "for",
+                "from",
+                "by",
+                "of",
+                "with",
+                "not",
+                "except",
+                "at",
+            }:
+                found.append(word)
+    return found
+
+
+def joined(tables: list[Table]) -> tuple[list[str], list[Row]]:
+    """Join tables one after another on the column that they share."""
+    _, columns, rows = tables[0]
+    for name, others, more in tables[1:]:
+        pairs = [(likeness(a, b), a, b) for a in columns for b in others]
+        pairs = [
+            (score, len({r[a] for r in rows} & {r[b] for r in more}), a, b)
+            for score, a, b in pairs
+            if score >= 0.55
+        ]
+        score, shared, left, right = max(pairs, default=(0, 0, "", ""))
+        if not shared:
+            stop(f"{name} shares no column with the other table: {columns} and {others}")
+        unique = len({row[right] for row in more}) == len(more)
+        if not unique and len({row[left] for row in rows}) == len(rows):
+            rows, more, left, right = more, rows, right, left
+        by_key = {row[right]: row for row in more}
+        lost = sum(row[left] not in by_key for row in rows)
+        if len(by_key) < len(more):
+            stop(f"neither table has each value of {left!r} only once: they cannot be joined")
+        rows = [{**by_key[row[left]], **row} for row in rows if row[left] in by_key]
+        columns = list(dict.fromkeys([*columns, *others]))
+        say(f"joined with {name} on {left} = {right}: {len(rows)} rows, {lost} without partner")
+    return columns, rows
+
+
+def choose(query: dict[str, Any], tables: list[Table]) -> Plan:
+    """Return the plan for the first table, or for all joined, that holds what is asked for."""
+    tried: list[Plan] = []
+    if not query["join"]:
+        for name, columns, rows in tables:
+            tried.append(resolve(query, columns, rows))
+            if not tried[-1].missing:
+                say(f"table {name}: {len(rows)} rows; columns: {', '.join(columns)}")
+                return tried[-1]
+    if len(tables) > 1:
+        try:
+            tried.append(resolve(query, *joined(tables)))
+        except DataProblem:
+            if query["join"]:
+                raise
+    best = min(tried, key=lambda plan: len(plan.missing))
+    if best.missing:
+        samples = "; ".join(
+            f"{c}: {', '.join(list(dict.fromkeys(r.get(c, '') for r in best.rows))[:6])}"
+            for c in best.columns
+        )
+        stop(f"no column or value matches {', '.join(map(repr, best.missing))}; there is {samples}")
+    return best

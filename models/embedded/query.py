@@ -1,0 +1,399 @@
+"""Parse a question about tables into a small typed query, before the table is seen.
+
+Each pattern is cut out of the text once it is understood; what remains in `rest` has to be
+explained by the table's own columns and values, or the program in the sandbox refuses.
+"""
+
+import re
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from models.embedded.times import take_times
+
+_NUMBER = r"-?[$€£]?\d[\d,]*(?:\.\d+)?"
+_END = r"(?=$|[|,.;:?!\n]| (?:in|on|at|for|from|of|per|by|with|where|whose|when|who|that|which|during|between|before|after|since|until|and|is|are|was|were|has|have|had|did|do|does|over|above|below|under|each|across|within|among|not|except|excluding|sold|made|placed|recorded|measured|occurred|there|if|to|using|as)\b)"
+_WORDS = r"[^\s|,;:?!]+(?: [^\s|,;:?!]+){0,4}?"
+_OPS = {
+    "mean": r"average|mean|avg",
+    "median": r"median",
+    "stdev": r"standard deviation|std(?:dev)?",
+    "sum": r"total|sum|combined|overall|altogether",
+    "max": r"maximum|max|highest|largest|biggest|greatest|peak|longest|top",
+    "min": r"minimum|min|lowest|smallest|shortest",
+}
+_HIGH = r"highest|most|largest|biggest|greatest|maximum|max|best|longest|top"
+_LOW = r"lowest|fewest|least|smallest|minimum|min|shortest|worst"
+_ADJECTIVES = {
+    "hottest": ("highest", "temperature"),
+    "warmest": ("highest", "temperature"),
+    "coldest": ("lowest", "temperature"),
+    "wettest": ("highest", "rain"),
+    "cheapest": ("lowest", "price"),
+    "most expensive": ("highest", "price"),
+    "least expensive": ("lowest", "price"),
+    "oldest": ("highest", "age"),
+    "youngest": ("lowest", "age"),
+    "heaviest": ("highest", "weight"),
+    "tallest": ("highest", "height"),
+}
+_PERIODS = {
+    "year": "@year",
+    "month": "@month",
+    "day": "@day",
+    "weekday": "@weekday",
+    "week": "@week",
+    "quarter": "@quarter",
+    "hour": "@hour",
+    "day of the week": "@weekday",
+}
+_SIGNS = {
+    ">=": r">=|≥|at least|no less than|not less than|not below|minimum of",
+    "<=": r"<=|≤|at most|no more than|not more than|not above|up to",
+    "!=": r"!=|≠|not equal to|different from",
+    ">": r">|(?:greater|more|higher|larger|bigger|older|longer|heavier|warmer|hotter) than|above|over|exceed(?:s|ing|ed)?",
+    "<": r"<|(?:less|lower|fewer|smaller|younger|shorter|lighter|colder|cooler) than|below|under",
+    "=": r"==?|equal to|equals|exactly",
+}  # fmt: skip
+_COUNT_WORDS = {
+    w: i for i, w in enumerate("one two three four five six seven eight nine ten".split(), 1)
+}
+_LEAD = r"(?:in|of|from|for|that|which|are|is|was|were|and|with|have|has|had|having|where|whose|the|an?|all|rows|records|entries|days|people)"
+
+
+@dataclass
+class Query:
+    """What a question asks of a table, in the question's own words."""
+
+    ops: list[str] = field(default_factory=list[str])
+    target: str = ""
+    times: str = ""
+    group: str = ""
+    pick: str = ""
+    most: bool = False
+    limit: int = 0
+    sort: str = ""
+    sort_by: str = ""
+    filters: list[tuple[str, str, str]] = field(default_factory=list[tuple[str, str, str]])
+    periods: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    parts: list[tuple[str, list[int]]] = field(default_factory=list[tuple[str, list[int]]])
+    excluded: list[str] = field(default_factory=list[str])
+    join: bool = False
+    digits: int | None = None
+    unit: str = ""
+    output: str = ""
+    rest: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the query as the program in the sandbox takes it."""
+        return asdict(self)
+
+
+class _Cutter:
+    """A text out of which understood pieces are cut."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def cut(self, pattern: str) -> "re.Match[str] | None":
+        """Replace the first match by a bar and return it."""
+        found = re.search(pattern, self.text, re.IGNORECASE)
+        if found:
+            self.text = f"{self.text[: found.start()]} | {self.text[found.end() :]}"
+            self.text = re.sub(r"[ \t]+", " ", self.text)
+        return found
+
+
+def take_output(text: str, known: tuple[str, ...]) -> tuple[str, str]:
+    """Return the text without the wish to write a file, and that file's name."""
+    for name in re.findall(r"[\w./-]+\.(?:md|csv|tsv|txt|json|html)\b", text):
+        asked = rf"\b(?:write|save|store|put|export|output|create|make|produce|report)\b(?=[^.]*?{re.escape(name)})"
+        if name not in known and re.search(asked, text, re.IGNORECASE):
+            pattern = rf"(?:,?\s*(?:and|then)\s+)?(?:(?:in)?to|into|in|as|called|named)?\s*(?:an? |the )?(?:new )?(?:\w+ )?(?:file |report )?(?:called |named |in )?[`'\"]?{re.escape(name)}[`'\"]?(?: with(?! the same))?"
+            text = re.sub(pattern, " ", text, count=1, flags=re.IGNORECASE)
+            verb = r"(?:,?\s*(?:and|then)\s+)*\b(?:write|save|store|put|export|output|create|make|produce)\b(?: (?:it|them|this|that|the (?:result|results|table|answer|list)))?"
+            return re.sub(verb, " ", text, count=1, flags=re.IGNORECASE).strip(), name
+    return text, ""
+
+
+def parse_query(text: str, files: tuple[str, ...]) -> Query | None:
+    """Return the query that a question amounts to, or None when no pattern fits."""
+    query = Query()
+    text, query.output = take_output(" ".join(text.replace("’", "'").split()), files)
+    text = re.sub(r"[\"`“”](?=\S)([^\"`“”]+)[\"`“”]", r"'\1'", text)
+    cutter = _Cutter(text[:1].lower() + text[1:] if text[1:2].islower() else text)
+    _take_frame(cutter, query, files)
+    group = _take_group(cutter)
+    times = take_times(cutter.cut)
+    query.periods, query.parts = times.periods, times.parts
+    _take_filters(cutter, query)
+    query.group = query.group or group
+    understood = any(
+        take(cutter, query)
+        for take in (_take_sort, _take_top, _take_which, _take_measures, _take_values)
+    )
+    if query.group.lower() in _PERIODS:
+        query.group = _PERIODS[query.group.lower()]
+    query.rest = cutter.text.strip()
+    return query if understood else None
+
+
+def _take_frame(cutter: _Cutter, query: Query, files: tuple[str, ...]) -> None:
+    """Take what is not the question itself: files, rounding, units, the wish to join."""
+    if found := cutter.cut(
+        r",?\s*(?:and )?(?:\(?rounded?|round(?: it| the \w+)?|give(?: it)?)? ?(?:(?:to|with|using|at) )(\d|one|two|three|four|no|zero) (?:decimal(?: place)?s?|digits?)(?: after the \w+)?( each)?\)?"
+    ):
+        word = found[1].lower()
+        query.digits = int(word) if word.isdigit() else _COUNT_WORDS.get(word, 0)
+    elif cutter.cut(r",?\s*rounded? (?:it )?to (?:the nearest )?(?:whole number|integer)s?"):
+        query.digits = 0
+    query.join = bool(
+        cutter.cut(
+            r"\b(?:join|combine|merge|match)(?:ing)? (?:the )?(?:two )?(?:files|tables)?(?: on \w+)?"
+        )
+    )
+    for name in sorted(files, key=len, reverse=True):
+        stem = re.escape(name.rsplit("/", 1)[-1])
+        while cutter.cut(
+            rf"(?:\b(?:in|from|of|using|use|with|and|according to|for|to|on|read|open|look at) )?(?:the )?(?:(?:data )?file |table |data (?:in|of) )?['`]?(?:[\w./-]*/)?{stem}['`]?"
+        ):
+            continue
+    query.excluded = [
+        word.strip("'").lower()
+        for word in re.findall(
+            r"\b(?:except|excluding|without|other than|not (?:in|from|of|for)|is not|are not|isn't)(?: for)?(?: the)? ('[^']+'|[\w-]+)",
+            cutter.text,
+        )
+    ]
+    if found := cutter.cut(
+        r"\b(?:measured |given |expressed )?in (euros?|dollars?|usd|eur|degrees?(?: celsius)?|°c|celsius|km|kg|mm|cm|minutes|seconds|percent)(?=$|[ ?.,|])"
+    ):
+        query.unit = found[1]
+
+
+def _take_group(cutter: _Cutter) -> str:
+    """Take what the figures are asked for each of."""
+    found = cutter.cut(
+        rf"\b(?:(?:grouped|broken down|split|aggregated) by|per|by|(?:for|in|of|on|at) (?:each|every)|each|every)"
+        rf"(?! (?:the |most|least|its?\b|total|average|highest))(?: the)? (?P<g>day of the week|{_WORDS}){_END}"
+        if not re.search(
+            r"\b(?:top|highest|lowest|largest|smallest|sort(?:ed)?|order(?:ed)?|rank(?:ed)?|multiplied|divided)\b[^.]*\bby\b",
+            cutter.text,
+            re.IGNORECASE,
+        )
+        else rf"\b(?:per|(?:for|in|of|on|at) (?:each|every)|each|every) (?P<g>{_WORDS}){_END}"
+    )
+    return found["g"] if found else ""
+
+
+def _take_filters(cutter: _Cutter, query: Query) -> None:
+    """Take conditions that compare a column with a number."""
+    unit = r"(?: ?(?:°c|degrees|euros?|dollars?|kg|km|mm|%|percent|years(?: old)?)(?!\w))?"
+    column = rf"(?P<c>(?:(?!{_LEAD}\b)[^\s|,;:?!]+ ){{1,3}})"
+    if found := cutter.cut(
+        rf"(?:\b{_LEAD} )*{column}(?:is |was |are |were |lies )?between (?P<a>{_NUMBER}) and (?P<b>{_NUMBER}){unit}"
+    ):
+        query.filters += [
+            (found["c"].strip(), ">=", _plain(found["a"])),
+            (found["c"].strip(), "<=", _plain(found["b"])),
+        ]
+    for sign, words in _SIGNS.items():
+        while found := cutter.cut(
+            rf"(?:\b{_LEAD} )*{column}(?:(?:is|was|are|were|of|has|have|had) )?(?:{words}) ?(?P<v>{_NUMBER}){unit}(?! (?!and|or|in|on|for|per|by|from|at|each|where|with|did|do|were|was|are|is|have|has|had)[a-z])"
+        ):
+            query.filters.append((found["c"].strip(), sign, _plain(found["v"])))
+        while found := cutter.cut(
+            rf"(?:\b{_LEAD} )*(?:{words}) (?P<v>{_NUMBER}) (?P<c>[a-z]+(?: [a-z]+)?){_END}"
+        ):
+            query.filters.append((found["c"].strip(), sign, _plain(found["v"])))
+    while found := cutter.cut(
+        rf"\b(?:where|whose|with|and) (?:the |an? )?(?P<c>[\w ()-]+?) (?P<s>is not|is|equals|=|of|!=) (?P<v>'[^']+'|{_NUMBER}(?![-\d])|(?-i:[A-Z])\w+)"
+    ):
+        sign = "!=" if found["s"] in {"is not", "!="} else "="
+        query.filters.append((found["c"].strip(), sign, found["v"].strip("'")))
+
+
+def _plain(number: str) -> str:
+    return number.lstrip("$€£").replace(",", "")
+
+
+def _amount(word: str | None) -> int:
+    word = (word or "").lower()
+    return int(word) if word.isdigit() else _COUNT_WORDS.get(word, 0)
+
+
+def _take_sort(cutter: _Cutter, query: Query) -> bool:
+    """Take the wish to see rows in order."""
+    found = cutter.cut(
+        rf"\b(?:sort(?:ed)?|order(?:ed)?|rank(?:ed)?)(?: (?:all )?(?:the |it |them |this )?(?:rows|records|entries|data|table|file|products|items|\w+)?)?[ |]*by (?P<c>{_WORDS})"
+        r"(?:,? ?\(?(?:in )?(?P<o>descending|ascending|decreasing|increasing|from (?:highest|high|largest|newest)|from (?:lowest|low|smallest|oldest)|(?:highest|largest) first|(?:lowest|smallest) first)(?: order| to \w+)?\)?)?(?=$|[|,.;?!]| and| in|\s*$)"
+    )
+    if not found:
+        return False
+    order = found["o"] or ""
+    query.sort = (
+        "highest"
+        if re.search(r"desc|decr|high|larg|newest", order) and "low" not in order[:9]
+        else "lowest"
+    )
+    query.sort_by = found["c"].removeprefix("the ")
+    if query.group or re.search(
+        r"\b(?:total|average|mean|how many|number of|count)\b", cutter.text
+    ):
+        query.sort_by = ""
+        return False
+    query.ops = ["rows"]
+    top = cutter.cut(r"\b(?:the )?(?:first|top) (\w+)(?: rows)?")
+    query.limit = _amount(top[1]) if top else 0
+    cutter.cut(r"\b(?:show|list|give|print|return)\b(?: me)?(?: all)?(?: the)?(?: \w+)?")
+    return True
+
+
+def _take_top(cutter: _Cutter, query: Query) -> bool:
+    """Take `the top 3 X by Y`, `the 3 X with the highest Y`, `the 5 largest X by Y`."""
+    count = r"(?P<n>\d+|two|three|four|five|six|seven|eight|nine|ten)"
+    by = (
+        rf"(?:by|in|according to|with (?:the )?(?:{_HIGH}|{_LOW}))"
+        rf" (?:the |their )?(?P<t>{_WORDS}){_END}"
+    )
+    for words, pick in ((_HIGH, "highest"), (rf"bottom|{_LOW}", "lowest")):
+        for pattern in (
+            rf"\b(?:the )?(?:{words}) {count} (?P<g>{_WORDS}) {by}",
+            rf"\b(?:the )?{count} (?:{words}) (?P<g>{_WORDS}) {by}",
+            rf"\b(?:the )?{count} (?P<g>{_WORDS}) (?:with|that have|having) the"
+            rf" (?:{words}) (?P<t>{_WORDS}){_END}",
+        ):
+            if found := cutter.cut(pattern):
+                query.pick, query.group = pick, found["g"]
+                query.limit = _amount(found["n"])
+                query.most = bool(re.search(r"\b(?:most|fewest|least)\b", found[0], re.IGNORECASE))
+                _take_target(query, found["t"])
+                return True
+    found = cutter.cut(rf"\b(?:the )?{count} (?P<a>{'|'.join(_ADJECTIVES)}) (?P<g>{_WORDS}){_END}")
+    if found:
+        query.pick, query.target = _ADJECTIVES[found["a"].lower()]
+        query.ops, query.group, query.limit = ["auto"], found["g"], _amount(found["n"])
+    return found is not None
+
+
+def _take_target(query: Query, phrase: str) -> None:
+    """Set measure and column from a phrase such as `total sales` or `average price`."""
+    query.ops = ["auto"]
+    for op, words in _OPS.items():
+        if op in {"mean", "median", "sum", "stdev"} and (
+            found := re.match(rf"(?:{words})(?: of)? (.+)", phrase, re.IGNORECASE)
+        ):
+            query.ops, phrase = [op], found[1]
+    if found := re.match(r"number of (.+)", phrase, re.IGNORECASE):
+        query.ops, phrase, query.most = ["howmany"], found[1], True
+    if product := re.match(r"(.+?) (?:times|multiplied by|x|×|\*) (.+)", phrase):
+        phrase, query.times = product[1], product[2]
+    query.target = phrase
+
+
+def _take_which(cutter: _Cutter, query: Query) -> bool:
+    """Take `which X has the highest Y`, `who sold the most Y`, `when was the highest Y`."""
+    adjectives = "|".join(_ADJECTIVES)
+    subject = rf"\b(?:(?:in |on |at |for )?(?:which|what)(?: of the)? (?P<g>{_WORDS})|(?P<who>who|when|where))"
+    if found := cutter.cut(rf"{subject} (?:is|are|was|were) (?:the )?(?P<a>{adjectives})\b"):
+        query.pick, query.target = _ADJECTIVES[found["a"].lower()]
+        query.ops = ["auto"]
+    else:
+        found = cutter.cut(
+            rf"{subject} (?:(?:[a-z|]+ )*?)(?:the )?(?:(?P<hi>{_HIGH})|(?P<lo>{_LOW}))(?: (?P<t>{_WORDS}))?{_END}"
+        )
+        if not found:
+            return False
+        query.pick = "highest" if found["hi"] else "lowest"
+        query.most = (found["hi"] or found["lo"]).lower() in {"most", "fewest", "least"}
+        words = found["t"] or ""
+        if not words and (
+            tail := re.search(rf"(?P<t>\b(?:average|mean|total|median) {_WORDS}){_END}", found[0])
+        ):
+            words = tail["t"]
+        _take_target(query, words)
+        if not words and (
+            tail := cutter.cut(rf"\b(?:average|mean|total|median) (?P<t>{_WORDS}){_END}")
+        ):
+            _take_target(query, tail[0].strip())
+        if middle := re.search(
+            rf"\b(?P<op>average|mean|total|median) (?P<t>{_WORDS}) (?:was |is )?(?:the )?(?:{_HIGH}|{_LOW})$",
+            found[0].strip(),
+            re.IGNORECASE,
+        ):
+            _take_target(query, f"{middle['op']} {middle['t']}")
+        elif not words and (
+            middle := re.search(
+                rf"\b(?:was|is|were|had|did) (?:the )?(?P<t>{_WORDS}) (?:the )?(?:{_HIGH}|{_LOW})$",
+                found[0].strip(),
+            )
+        ):
+            _take_target(query, middle["t"])
+    who = (found["who"] or "").lower()
+    query.group = {"who": "name", "when": "@when", "where": "location"}.get(who) or found["g"]
+    query.limit = query.limit or 1
+    return True
+
+
+def _take_measures(cutter: _Cutter, query: Query) -> bool:
+    """Take one or several measures of one column, or a count, or a share."""
+    if cutter.cut(
+        r"\b(?:what )?(?:percentage|percent|share|proportion|fraction|part)\b(?: of)?(?: all)?(?: the)?"
+    ):
+        query.ops = ["share"]
+        target = cutter.cut(rf"(?<=\| )(?P<t>{_WORDS}){_END}")
+        query.target = target["t"] if target else ""
+        return True
+    if found := cutter.cut(
+        rf"\b(?:how many|(?:the )?(?:number|count) of|count(?: up)?)(?: the| all)?(?P<d> (?:different|distinct|unique))?(?: (?P<t>{_WORDS}){_END})?"
+    ):
+        query.ops = ["distinct" if found["d"] else "howmany"]
+        query.target = found["t"] or ""
+        return True
+    every = "|".join(f"(?:{words})" for words in _OPS.values())
+    found = cutter.cut(
+        rf"\b(?P<ops>(?:{every})(?:(?:,? and (?:the )?|, (?:the )?)(?:{every}))*)(?: (?:value|amount|reading)s?)?(?: of)?(?: all)?(?: the)? (?P<t>(?:(?:total|daily|hourly|monthly) )?{_WORDS}(?: (?:times|multiplied by|×|\*) {_WORDS})?){_END}"
+    )
+    if not found:
+        found = cutter.cut(rf"\bhow much (?P<t>{_WORDS}){_END}")
+        if not found:
+            return _take_adjective(cutter, query)
+        query.ops, words = ["sum"], found["t"]
+    else:
+        words = found["t"]
+        spotted = [
+            (m.start(), op)
+            for op, w in _OPS.items()
+            for m in re.finditer(rf"\b(?:{w})\b", found["ops"], re.IGNORECASE)
+        ]
+        query.ops = [op for _, op in sorted(spotted)]
+    if product := re.match(r"(.+?) (?:times|multiplied by|x|×|\*) (.+)", words):
+        words, query.times = product[1], product[2]
+    query.target = words
+    if second := cutter.cut(r"^\s*\|?\s*(?:times|multiplied by|×|\*) (\w+)"):
+        query.times = second[1]
+    return True
+
+
+def _take_adjective(cutter: _Cutter, query: Query) -> bool:
+    """Take `the cheapest X`, `the hottest day`."""
+    found = cutter.cut(rf"\b(?P<a>{'|'.join(_ADJECTIVES)}) (?P<g>{_WORDS}){_END}")
+    if not found:
+        return False
+    query.pick, query.target = _ADJECTIVES[found["a"].lower()]
+    query.ops, query.group, query.limit = ["auto"], found["g"], 1
+    return True
+
+
+def _take_values(cutter: _Cutter, query: Query) -> bool:
+    """Take the wish to see values or rows as they are."""
+    if cutter.cut(
+        r"\b(?:list|show|give|print|find|select|return|extract|keep|filter)\b(?: me)?(?: all)?(?: of)?(?: the)? (?:rows|records|entries|lines)\b"
+    ):
+        query.ops = ["rows"]
+        return True
+    found = cutter.cut(
+        rf"\b(?:(?:which|what)(?! (?:is|are|was|were)\b)|(?:what|which) (?:is|are|was|were)(?: the)?|list|show|give|tell|look up|find)(?: me)?(?: all)?(?: the)?(?: (?:different|distinct|unique))? (?P<t>{_WORDS}){_END}"
+    )
+    if found:
+        query.ops, query.target = ["value"], found["t"]
+    return found is not None
