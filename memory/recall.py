@@ -31,8 +31,8 @@ class RecallSettings(Frozen):
     """Weight of meaning against words; .5 was best over six public sets."""
     min_cosine: float = 0.1
     """An entry less like the query than this is never shown, unless it is about a file at hand."""
-    min_cosine_alone: float = 0.25
-    """The same for an entry that shares no word with the query."""
+    min_cosine_alone: float = 0.18
+    """The same for an entry that shares no word with the query (MiniLM: apt advice has .2 up)."""
     min_share: float = 0.4
     """An entry needs this share of the best score."""
     file_boost: float = 0.3
@@ -200,7 +200,12 @@ class Recaller:
         )
         scores = {key: fused.get(key, 0.0) + boosts[key][0] for key in pool.entries if key in kept}
         floor = self._settings.min_share * max(scores.values(), default=0.0)
-        return {key: score for key, score in scores.items() if score >= floor}
+        at_hand = self._settings.file_boost
+        return {
+            key: score
+            for key, score in scores.items()
+            if score >= floor or boosts[key][0] >= at_hand
+        }
 
     def _is_near(self, cosine: float | None, worded: bool, about: bool) -> bool:
         if cosine is None:

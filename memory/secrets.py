@@ -19,6 +19,7 @@ _FORMS = {
 _SECRETS = {kind: re.compile(form) for kind, form in _FORMS.items()}
 _TOKEN = re.compile(r"[A-Za-z0-9+=_-]{20,}")
 _HEX = re.compile(r"\b[0-9a-fA-F]{32,}\b")
+_MIN_HEX_BITS = 2.5
 _MIN_BITS = 3.8
 """Per character; English words and identifiers have 3 to 3.7, random base64 of 20 has over 4."""
 
@@ -28,7 +29,8 @@ def find_secret(text: str) -> str:
     for kind, pattern in _SECRETS.items():
         if pattern.search(text):
             return kind
-    if _HEX.search(text) or any(_is_random(token) for token in _TOKEN.findall(text)):
+    digests = any(entropy(digits) >= _MIN_HEX_BITS for digits in _HEX.findall(text))
+    if digests or any(_is_random(token) for token in _TOKEN.findall(text)):
         return "a random token"
     return ""
 

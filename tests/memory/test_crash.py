@@ -1,0 +1,91 @@
+"""What was acknowledged is there and is found, whatever happens to the writers."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from memory.database import Database, sqlite_engine
+from memory.memory import build_memory
+from memory.recall import RecallSettings
+from memory.records import RecallQuery
+from memory.tables import create_tables
+from models.embedders.hashing import HashingEmbedder
+
+pytestmark = pytest.mark.anyio
+WRITER = Path(__file__).parent / "writer.py"
+ROOT = Path(__file__).parents[2]
+
+
+def start(folder: Path, name: str, count: int) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, str(WRITER), str(folder), name, str(count)],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env={"PYTHONPATH": str(ROOT)},
+    )
+
+
+def kill_after(folder: Path, name: str, acknowledged: int) -> dict[str, str]:
+    """Kill a writer without warning as soon as it has acknowledged so many; return them all."""
+    process = start(folder, name, 100_000)
+    assert process.stdout is not None
+    lines = [process.stdout.readline() for _ in range(acknowledged)]
+    process.kill()
+    rest, _ = process.communicate(timeout=30)
+    complete = [line for line in [*lines, *rest.splitlines(keepends=True)] if line.endswith("\n")]
+    return dict(line.split() for line in complete)
+
+
+def prepare(folder: Path) -> Database:
+    database = Database(sqlite_engine(folder / "strop.db"))
+    database.run_sync(create_tables)
+    return database
+
+
+@pytest.mark.parametrize("index", ["exact", "chroma"])
+async def test_after_a_kill_every_acknowledged_entry_is_recalled(
+    tmp_path: Path, index: str
+) -> None:
+    database = prepare(tmp_path)
+    acknowledged: dict[str, str] = {}
+    for round_ in range(3):
+        acknowledged |= kill_after(tmp_path, f"kill{'abc'[round_]}", 5 + 7 * round_)
+    assert len(acknowledged) >= 36
+
+    settings = RecallSettings(withhold=0.0)
+    memory = build_memory(
+        database, HashingEmbedder(), folder=tmp_path, index=index, settings=settings
+    )
+    await memory.maintain()
+    for entry_id, word in acknowledged.items():
+        query = RecallQuery(text=f"{word}x {word}y", namespace="n", run_id=word)
+        recall = await memory.recall(query)
+        assert entry_id in {item.entry.id for item in recall.shown}
+        assert recall.degraded == ""
+    assert database.run_sync(lambda c: c.execute(text("PRAGMA integrity_check")).scalar()) == "ok"
+    await memory.close()
+    database.close()
+
+
+async def test_two_processes_write_one_database_and_a_third_reads_along(tmp_path: Path) -> None:
+    database = prepare(tmp_path)
+    memory = build_memory(database, HashingEmbedder(), folder=tmp_path)
+    writers = [start(tmp_path, name, 25) for name in ("left", "right")]
+    await memory.recall(RecallQuery(text="left1x", namespace="n", run_id="early"))
+    written: dict[str, str] = {}
+    for writer in writers:
+        out, _ = writer.communicate(timeout=60)
+        assert writer.returncode == 0
+        written |= dict(line.split() for line in out.splitlines())
+    assert len(written) == 50
+    entries = await memory.list(namespace="n", limit=100)
+    assert {entry.id for entry in entries} == set(written)
+    for entry_id, word in written.items():
+        query = RecallQuery(text=f"{word}x {word}y", namespace="n", run_id=word)
+        assert entry_id in {item.entry.id for item in (await memory.recall(query)).items}
+    await memory.close()
+    database.close()

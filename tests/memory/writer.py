@@ -1,0 +1,27 @@
+"""Write tips until killed, printing the id of each after it is acknowledged."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+from memory.database import Database, sqlite_engine
+from memory.memory import build_memory
+from memory.records import Provenance, Tip
+from models.embedders.hashing import HashingEmbedder
+
+
+async def write(folder: Path, name: str, count: int) -> None:
+    database = Database(sqlite_engine(folder / "strop.db"))
+    memory = build_memory(database, HashingEmbedder(), folder=folder)
+    for number in range(count):
+        tip = Tip(text=f"Advice {name}{number} of {name}{number}x and {name}{number}y.")
+        provenance = Provenance(run_id=f"{name}{number}")
+        remembered = await memory.propose(tip, namespace="n", provenance=provenance)
+        assert remembered.entry is not None
+        sys.stdout.write(f"{remembered.entry.id} {name}{number}\n")
+        sys.stdout.flush()
+    database.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(write(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])))
