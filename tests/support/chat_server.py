@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from starlette.middleware.base import RequestResponseEndpoint
 
 WEB = Path(__file__).parents[2] / "app" / "web"
 POLICY = "default-src 'self'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'"
-STARTED_AT = "2026-01-05T10:00:00+00:00"
+STARTED_AT = datetime.now(UTC)
 
 
 @dataclass
@@ -39,8 +40,8 @@ class FakeTask:
             "status": self.status,
             "instruction": self.instruction,
             "files": self.files,
-            "created_at": STARTED_AT,
-            "started_at": STARTED_AT,
+            "created_at": STARTED_AT.isoformat(),
+            "started_at": STARTED_AT.isoformat(),
             "finished_at": None,
         }
 
@@ -59,6 +60,16 @@ class ChatServer:
         """Problem to answer the next submission with."""
         self.port = 0
         self._serving: _Serving | None = None
+
+    def forget(self) -> None:
+        """Cut every stream and begin anew."""
+        self.drop_streams()
+        self.tasks = {}
+        self.artifacts = {}
+        self.memory = {"tips": [], "shortcuts": []}
+        self.resumed_from = []
+        self.messages = []
+        self.refusal = None
 
     @property
     def url(self) -> str:
@@ -90,7 +101,7 @@ class ChatServer:
         if kind == "task":
             task.status = data["status"]
         seq = len(task.events) + 1
-        at = f"2026-01-05T10:00:{min(seq, 59):02}+00:00"
+        at = (STARTED_AT + timedelta(seconds=seq)).isoformat()
         event = {"seq": seq, "kind": kind, "at": at, "run_id": "r1", "data": dict(data)}
         task.events.append(event)
         if self._serving is not None:
@@ -184,9 +195,9 @@ def _add_tasks(app: FastAPI, server: ChatServer) -> None:
             media = "application/problem+json"
             return JSONResponse(problem, problem["status"], media_type=media)
         if request.headers["content-type"].startswith("multipart/"):
-            form = await request.form()
-            names = [f.filename or "" for f in form.getlist("files") if isinstance(f, UploadFile)]
-            task = server.add(str(form["instruction"]), names)
+            async with request.form() as form:
+                sent = [file for file in form.getlist("files") if isinstance(file, UploadFile)]
+                task = server.add(str(form["instruction"]), [file.filename or "" for file in sent])
         else:
             task = server.add((await request.json())["instruction"], [])
         return JSONResponse(task.view(), 202)

@@ -1,4 +1,4 @@
-"""One browser for all tests of the page, a fresh server and a fresh tab for each."""
+"""One browser and one server for all tests of the page; nothing else is shared."""
 
 import os
 from collections.abc import Iterator
@@ -35,11 +35,18 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture
-def server() -> Iterator[ChatServer]:
-    """Serve the page with no tasks."""
+@pytest.fixture(scope="session")
+def serving() -> Iterator[ChatServer]:
+    """Serve the page."""
     with chat_server() as running:
         yield running
+
+
+@pytest.fixture
+def server(serving: ChatServer) -> Iterator[ChatServer]:
+    """Give the server with no tasks."""
+    yield serving
+    serving.forget()
 
 
 @pytest.fixture
@@ -51,7 +58,7 @@ def page(browser: Browser, server: ChatServer) -> Iterator[Page]:
     complaints: list[str] = []
 
     def heard(message: ConsoleMessage) -> None:
-        if message.type == "error" and "net::ERR" not in message.text:
+        if message.type == "error" and not message.text.startswith("Failed to load resource"):
             complaints.append(message.text)
 
     def failed(error: Error) -> None:

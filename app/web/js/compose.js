@@ -36,6 +36,15 @@ export class Compose {
     this.focus();
   }
 
+  /**
+   * Change what the empty box says.
+   *
+   * @param {string} text
+   */
+  invite(text) {
+    this.input.placeholder = text;
+  }
+
   /** Go to the box. */
   focus() {
     this.input.focus();

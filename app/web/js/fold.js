@@ -1,5 +1,7 @@
 /** Folds a task's events into what the page shows; knows nothing of the DOM. */
 
+import { isFinal } from "./format.js";
+
 /** @typedef {import("./types.js").TaskState} TaskState */
 /** @typedef {import("./types.js").TaskEvent} TaskEvent */
 /** @typedef {import("./types.js").TimelineItem} TimelineItem */
@@ -53,6 +55,7 @@ const FOLDERS = {
     state.endReason = data.end_reason ?? "";
     state.error = data.error ?? "";
     state.activity = state.status === "running" ? "Starting" : "";
+    if (isFinal(state.status)) settle(state);
   },
   recall(state, data) {
     state.recall = { items: data.items ?? [], degraded: data.degraded ?? "" };
@@ -135,6 +138,21 @@ export function openQuestion(state) {
     if (item.type === "question") return item.data.answered === undefined ? item : null;
   }
   return null;
+}
+
+/**
+ * Close what a finished task will not go on with.
+ *
+ * @param {TaskState} state
+ */
+function settle(state) {
+  for (const item of state.timeline) {
+    const { type, data } = item;
+    if (type === "step" && data.running) item.data = { ...data, running: false, outcome: "stopped" };
+    else if (type === "question" && data.answered === undefined) item.data = { ...data, answered: null };
+    else continue;
+    item.version += 1;
+  }
 }
 
 /**

@@ -49,6 +49,8 @@ function show() {
   task?.close();
   task = null;
   document.title = "Strop";
+  document.body.classList.toggle("with-side", route.name === "task");
+  compose.invite(route.name === "task" ? "Give another task" : "What should be done?");
   if (route.name === "memory") part("memory-link").setAttribute("aria-current", "page");
   else part("memory-link").removeAttribute("aria-current");
   list.select(route.id);
@@ -71,6 +73,7 @@ function newTask() {
 
 listenForKeys({
   "/": () => compose.focus(),
+  a: () => task?.focusQuestion(),
   n: newTask,
   m: () => (location.hash = "#/memory"),
   "?": () => help.showModal(),

@@ -13,7 +13,7 @@ const OUTCOMES = { new: "new, on trial", merged: "known already, strengthened", 
 export function drawRecall(place, recall) {
   fill(
     place,
-    h("h3", {}, "Recalled", h("span", { class: "count" }, String(recall.items.length))),
+    h("summary", {}, h("h3", {}, "Recalled", h("span", { class: "count" }, String(recall.items.length)))),
     recall.items.length === 0 && h("p", { class: "fine" }, "Nothing learned so far fits this task."),
     recall.items.length > 0 && h("ul", { class: "memories" }, recall.items.map(recalled)),
     recall.degraded && h("p", { class: "fine" }, clean(recall.degraded)),

@@ -35,7 +35,13 @@ export class QuestionCard {
   /** @param {import("./types.js").TimelineItem} item */
   update(item) {
     if (item.data.answered === undefined) return;
-    fill(this.reply, h("p", { class: "bubble", dir: "auto" }, clean(item.data.answered)));
+    const { answered } = item.data;
+    fill(
+      this.reply,
+      answered === null
+        ? h("p", { class: "fine" }, "It was not answered.")
+        : h("p", { class: "bubble", dir: "auto" }, clean(answered)),
+    );
   }
 
   /** @param {Event} event */

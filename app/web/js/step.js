@@ -8,7 +8,8 @@ import { argumentList, textBlock } from "./value.js";
 
 /** @typedef {import("./types.js").TimelineItem} TimelineItem */
 
-const OUTCOMES = { success: "done", wrong_state: "wrong state", no_change: "no change" };
+/** @type {Record<string, string>} */
+const OUTCOMES = { success: "done", wrong_state: "wrong state", no_change: "no change", stopped: "stopped" };
 
 /** Shows a step, first while it runs and then with its result. */
 export class StepCard {
@@ -44,8 +45,7 @@ export class StepCard {
   /** @returns {string} */
   #verdict() {
     const { outcome, error_class: errorClass } = this.item.data;
-    const word = /** @type {Record<string, string>} */ (OUTCOMES)[outcome] ?? "done";
-    return clean(errorClass ? `${word}: ${errorClass.replaceAll("_", " ")}` : word);
+    return clean(errorClass ? errorClass.replaceAll("_", " ") : OUTCOMES[outcome] ?? "done");
   }
 
   /** @returns {number} */
@@ -59,23 +59,25 @@ export class StepCard {
   #build() {
     if (!this.details.open || this.details.dataset.built) return;
     this.details.dataset.built = "yes";
-    const { thought, calls = [], changed = [], feedback, decided_by: by, running } = this.item.data;
-    const at = instant(this.item.at);
+    const { thought, calls = [], changed = [], feedback, running } = this.item.data;
     fill(
       this.body,
       thought && part("Thought", h("p", {}, clean(thought))),
       calls.map((/** @type {any} */ call) => callBlock(call, running)),
       changed.length > 0 && part("Files changed", h("p", {}, changed.map(clean).join(", "))),
       feedback && part("Feedback", h("p", {}, clean(feedback))),
-      h(
-        "p",
-        { class: "fine" },
-        [
-          at ? new Date(at).toLocaleTimeString("en-GB") : "",
-          running ? "" : `judged by ${by === "model" ? "the Reviewer" : "code"}`,
-        ].filter(Boolean).join(" · "),
-      ),
+      h("p", { class: "fine" }, this.#facts()),
     );
+  }
+
+  /** @returns {string} */
+  #facts() {
+    const { outcome, error_class: errorClass, decided_by: by, running } = this.item.data;
+    const at = instant(this.item.at);
+    const time = at ? `begun at ${new Date(at).toLocaleTimeString("en-GB")}` : "";
+    const judged = `${OUTCOMES[outcome] ?? "done"}${errorClass ? `, ${errorClass.replaceAll("_", " ")}` : ""}`;
+    const judge = by && `, as judged by ${by === "model" ? "the Reviewer" : "code"}`;
+    return clean([!running && `${judged}${judge ?? ""}`, time].filter(Boolean).join(" · "));
   }
 }
 

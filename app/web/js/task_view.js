@@ -6,6 +6,7 @@ import { fill, h, setText } from "./dom.js";
 import { emptyState, fold, openQuestion } from "./fold.js";
 import { isFinal, plural, statusWord } from "./format.js";
 import { TaskHeader } from "./header.js";
+import { icon } from "./icons.js";
 import { taskLinks } from "./links.js";
 import { markdown } from "./markdown.js";
 import { drawLearned, drawRecall } from "./memories.js";
@@ -48,6 +49,11 @@ export class TaskView {
     }
   }
 
+  /** Go to the answer's box, if a question waits. */
+  focusQuestion() {
+    this.element.querySelector(".question textarea")?.focus();
+  }
+
   /** Let go of the stream and the clock. */
   close() {
     this.abort.abort();
@@ -61,16 +67,16 @@ export class TaskView {
     this.instruction = h("div", { class: "bubble", dir: "auto" });
     this.given = h("div", { class: "given" });
     this.plan = h("section", { class: "card side-card", hidden: true, "aria-label": "Plan" });
-    this.recall = h("section", { class: "card side-card", hidden: true, "aria-label": "Recalled" });
+    this.recall = h("details", { class: "card side-card", hidden: true, open: matchMedia("(min-width: 1180px)").matches });
     this.stepCount = h("span", {}, "Steps");
-    this.work = h("details", { class: "work", open: true, hidden: true }, h("summary", {}, this.stepCount), this.timeline.element);
+    this.work = h("details", { class: "work", open: true, hidden: true }, h("summary", {}, icon("chevron"), this.stepCount), this.timeline.element);
     this.activity = h("p", { class: "activity" });
     this.answer = h("section", { class: "answer", hidden: true, "aria-label": "Answer" });
     this.files = h("section", { class: "files", hidden: true, "aria-label": "Files" });
     this.learned = h("section", { class: "card side-card", hidden: true, "aria-label": "Learned" });
     this.trouble = h("div", {});
-    const aside = h("div", { class: "task-side" }, this.plan, this.recall, this.learned);
-    const thread = h("div", { class: "task-thread" }, this.work, this.activity, this.answer, this.files, this.trouble);
+    const aside = h("div", { class: "task-side" }, this.plan, this.recall);
+    const thread = h("div", { class: "task-thread" }, this.work, this.activity, this.answer, this.files, this.learned, this.trouble);
     const asked = h("div", { class: "task-asked" }, h("h1", { class: "sr", tabindex: "-1" }, "Task"), this.instruction, this.given);
     this.element = h("article", { class: "task", "aria-busy": "true" }, this.header.element, asked, aside, thread);
   }
