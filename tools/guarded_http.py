@@ -74,6 +74,8 @@ def _parsed(url: str, base: httpx.URL | None = None) -> httpx.URL:
     if target.scheme not in _PORTS or not target.host:
         msg = f"expected a URL that begins with http:// or https://, got {url[:200]!r}"
         raise ToolError(msg, "bad_arguments")
+    if target.port is not None and not 0 < target.port < 65_536:
+        raise ToolError(f"{url[:200]!r} names a port that cannot be", "bad_arguments")
     if target.userinfo:
         raise ToolError("a URL with a user name or password is not fetched", "policy")
     return target.copy_with(fragment=None)
@@ -118,12 +120,7 @@ async def _addresses(target: httpx.URL, allowed: Sequence[str]) -> list[str]:
         listed = ", ".join(allowed) or "none"
         msg = f"{host}:{port} is not allowed; allowed hosts: {listed}"
         raise ToolError(msg, "policy")
-    loop = asyncio.get_running_loop()
-    try:
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        raise ToolError(f"the name {host!r} cannot be resolved: {error}", "network") from error
-    addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+    addresses = await _resolved(host, port)
     named = f"[{host}]" if ":" in host else host
     literal = f"{named}:{port}" in {item.strip().lower() for item in allowed}
     if not literal and not all(is_public(address) for address in addresses):
@@ -132,6 +129,19 @@ async def _addresses(target: httpx.URL, allowed: Sequence[str]) -> list[str]:
         )
         raise ToolError(msg, "policy")
     return addresses[:_MAX_ADDRESSES]
+
+
+async def _resolved(host: str, port: int) -> list[str]:
+    try:
+        return [str(ipaddress.ip_address(host))]
+    except ValueError:
+        pass
+    loop = asyncio.get_running_loop()
+    try:
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise ToolError(f"the name {host!r} cannot be resolved: {error}", "network") from error
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
 async def _get_any(target: httpx.URL, addresses: list[str], max_bytes: int) -> Page | httpx.URL:

@@ -1,63 +1,34 @@
-"""Turns a web page into text that a model can read: headings, links and tables are kept."""
+"""Turns a web page into text that a model can read: headings, links and tables are kept.
+
+The tree is walked once and never changed, so that the time stays proportional to the page.
+"""
 
 import re
-from collections.abc import Iterator
+from dataclasses import dataclass, field
 from urllib.parse import urljoin
 
-from bs4 import BeautifulSoup, Comment, Tag
+from bs4 import BeautifulSoup, Tag
 from bs4.element import NavigableString, PreformattedString
 
-_DROPPED = ("script", "style", "noscript", "template", "svg", "iframe", "object", "head")
-_BLOCKS = frozenset(
-    re.findall(
-        r"\w+",
-        "address article aside blockquote body br caption dd details div dl dt fieldset figcaption"
-        " figure footer form h1 h2 h3 h4 h5 h6 header hr li main nav ol p pre section summary table"
-        " tbody td tfoot th thead tr ul",
-    )
-)
-_MAX_SPAN = 50
-_BLANKS = re.compile(r"[ \t\r\f\v\u00a0]+")
+from tools.markup import BLOCKS, DROPPED, events
+from tools.table_text import table_text
 
-
-class _Block(NavigableString):
-    """Text that is taken as it is."""
-
-
-class _Break(NavigableString):
-    """A place where a line ends."""
+_PREFIXES = {f"h{level}": "#" * level + " " for level in range(1, 7)} | {"li": "- "}
+_MARKS = tuple({"\n" + mark for mark in _PREFIXES.values()})
+_SPACED = frozenset({"p", "h1", "h2", "h3", "h4", "h5", "h6"})
+_BLANKS = re.compile(r"\s+")
+_NO_LINKS = ("#", "javascript:", "data:", "mailto:")
 
 
 def page_text(body: bytes, url: str, charset: str = "") -> tuple[str, str]:
     """Return the title and the readable text of an HTML page."""
     soup = BeautifulSoup(body, "html.parser", from_encoding=charset or None)
-    title = _collapsed(soup.title.get_text()) if soup.title else ""
+    title = _BLANKS.sub(" ", soup.title.get_text()).strip() if soup.title else ""
     base = soup.find("base", href=True)
-    root = urljoin(url, str(base["href"])) if isinstance(base, Tag) else url
-    for tag in soup.find_all(_DROPPED):
-        tag.extract()
-    for tag in soup.find_all("pre"):
-        tag.replace_with(_Block(tag.get_text()))
-    _mark_links(soup, root)
-    for table in [tag for tag in soup.find_all("table") if tag.find("table") is None]:
-        table.replace_with(_Block("\n".join(_rows(table))))
-    for tag in soup.find_all(_BLOCKS):
-        _mark_block(tag)
-    return title, _tidied("".join(_pieces(soup)))
-
-
-def _collapsed(text: str) -> str:
-    return " ".join(text.split())
-
-
-def _mark_links(soup: BeautifulSoup, root: str) -> None:
-    for link in soup.find_all("a", href=True):
-        text = _collapsed(link.get_text())
-        href = str(link["href"]).strip()
-        if not text or href.startswith(("#", "javascript:", "data:", "mailto:")):
-            continue
-        if link.find(_BLOCKS) is None:
-            link.replace_with(NavigableString(f"[{text}]({_joined(root, href)})"))
+    root = _joined(url, str(base["href"])) if isinstance(base, Tag) else url
+    writer = _Writer(root, _layout_tables(soup))
+    writer.write(soup)
+    return title, _tidied("".join(writer.pieces))
 
 
 def _joined(root: str, href: str) -> str:
@@ -67,70 +38,91 @@ def _joined(root: str, href: str) -> str:
         return href
 
 
-def _mark_block(tag: Tag) -> None:
-    tag.insert_before(_Break("\n"))
-    tag.insert_after(_Break("\n"))
-    if re.fullmatch(r"h[1-6]", tag.name):
-        tag.insert(0, NavigableString("#" * int(tag.name[1]) + " "))
-    elif tag.name == "li":
-        tag.insert(0, NavigableString("- "))
-
-
-def _rows(table: Tag) -> Iterator[str]:
-    """Give the rows of a table in Markdown; what spans rows or columns is repeated."""
-    caption = table.find("caption")
-    if isinstance(caption, Tag):
-        yield _collapsed(caption.get_text())
-    carried: dict[int, tuple[int, str]] = {}
-    for position, row in enumerate(table.find_all("tr")):
-        cells = _cells(row, carried)
-        if not cells:
-            continue
-        yield "| " + " | ".join(cells) + " |"
-        if position == 0 and row.find("th") is not None:
-            yield "|" + " --- |" * len(cells)
-
-
-def _cells(row: Tag, carried: dict[int, tuple[int, str]]) -> list[str]:
-    cells: list[str] = []
-    for cell in row.find_all(["td", "th"]):
-        _carry(cells, carried)
-        text = _collapsed(cell.get_text(" ")).replace("|", "\\|")
-        below = _span(cell, "rowspan") - 1
-        for _ in range(_span(cell, "colspan")):
-            if below:
-                carried[len(cells)] = (below, text)
-            cells.append(text)
-    _carry(cells, carried)
-    return cells
-
-
-def _carry(cells: list[str], carried: dict[int, tuple[int, str]]) -> None:
-    """Fill the columns that a cell further up reaches down to."""
-    while len(cells) in carried:
-        left, text = carried.pop(len(cells))
-        if left > 1:
-            carried[len(cells)] = (left - 1, text)
-        cells.append(text)
-
-
-def _span(cell: Tag, name: str) -> int:
-    value = str(cell.get(name, "1"))
-    return min(max(int(value), 1), _MAX_SPAN) if value.isdecimal() else 1
-
-
-def _pieces(soup: BeautifulSoup) -> Iterator[str]:
-    for node in soup.descendants:
-        if isinstance(node, _Block):
-            yield f"\n\n{node}\n\n"
-        elif isinstance(node, _Break):
-            yield "\n"
-        elif isinstance(node, NavigableString) and not isinstance(
-            node, (Comment, PreformattedString)
-        ):
-            yield _BLANKS.sub(" ", node.replace("\n", " "))
-
-
 def _tidied(text: str) -> str:
-    lines = [line.strip() for line in text.split("\n")]
+    lines = [line.rstrip() for line in text.split("\n")]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
+
+
+def _layout_tables(soup: BeautifulSoup) -> set[int]:
+    """Find the tables that hold tables: they arrange a page, they are no data."""
+    outer: set[int] = set()
+    opened: list[int] = []
+    for event, node in events(soup, set()):
+        if node.name != "table":
+            continue
+        if event == "close":
+            opened.pop()
+            continue
+        outer.update(opened[-1:])
+        opened.append(id(node))
+    return outer
+
+
+@dataclass
+class _Writer:
+    """Collects the text of a page."""
+
+    root: str
+    layout_tables: set[int]
+    pieces: list[str] = field(default_factory=list[str])
+    skipped: set[int] = field(default_factory=set[int])
+    link: tuple[int, int] | None = None
+    """The open link, and where its text begins."""
+
+    def write(self, soup: BeautifulSoup) -> None:
+        for event, node in events(soup, self.skipped):
+            if isinstance(node, NavigableString):
+                self._text(node)
+            elif event == "open":
+                self._open(node)
+            else:
+                self._close(node)
+
+    def _text(self, node: NavigableString) -> None:
+        if isinstance(node, PreformattedString):
+            return
+        text = _BLANKS.sub(" ", node)
+        if not self.pieces or self.pieces[-1].endswith(("\n", " ")):
+            text = text.lstrip()
+        if text:
+            self.pieces.append(text)
+
+    def _open(self, tag: Tag) -> None:
+        if tag.name in DROPPED:
+            self.skipped.add(id(tag))
+        elif tag.name == "pre":
+            self._whole(tag, tag.get_text())
+        elif tag.name == "table" and id(tag) not in self.layout_tables:
+            self._whole(tag, table_text(tag))
+        elif tag.name == "a" and self.link is None:
+            self.link = (id(tag), len(self.pieces))
+        elif tag.name in BLOCKS:
+            self._line(tag.name)
+
+    def _line(self, name: str) -> None:
+        """Begin a line, but none between the mark of an item and its text."""
+        if self.pieces and self.pieces[-1].endswith(_MARKS):
+            return
+        blank = "\n\n" if name in _SPACED else "\n"
+        self.pieces.append(blank + _PREFIXES.get(name, ""))
+
+    def _whole(self, tag: Tag, text: str) -> None:
+        self.skipped.add(id(tag))
+        self.pieces.append(f"\n\n{text}\n\n")
+
+    def _close(self, tag: Tag) -> None:
+        if self.link is not None and self.link[0] == id(tag):
+            self._close_link(tag, self.link[1])
+            self.link = None
+        elif tag.name in BLOCKS and id(tag) not in self.skipped:
+            self.pieces.append("\n\n" if tag.name in _SPACED else "\n")
+
+    def _close_link(self, tag: Tag, start: int) -> None:
+        text = "".join(self.pieces[start:])
+        href = str(tag.get("href", "")).strip()
+        if not text.strip() or "\n" in text or not href or href.lower().startswith(_NO_LINKS):
+            return
+        space = " " if text.startswith(" ") else ""
+        tail = " " if text.endswith(" ") else ""
+        link = f"{space}[{text.strip()}]({_joined(self.root, href)}){tail}"
+        self.pieces[start:] = [link]

@@ -1,7 +1,7 @@
 """A web server on loopback that sends exactly the bytes it is told to."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -65,7 +65,7 @@ class WebServer:
 
 
 @asynccontextmanager
-async def web_server(host: str = "127.0.0.1") -> AsyncIterator[WebServer]:
+async def web_server(host: str = "127.0.0.1") -> AsyncGenerator[WebServer, None]:
     """Run a server on a free port."""
     serving = WebServer()
     listening = await asyncio.start_server(serving.answer, host, 0)

@@ -1,18 +1,24 @@
 """A real sandbox with a workspace, and a toolbox on it."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-from sandboxes.base import Isolation, Limits, Sandbox, SandboxSpec, SandboxUnavailableError
+from sandboxes.base import (
+    Isolation,
+    Limits,
+    Sandbox,
+    SandboxBackend,
+    SandboxSpec,
+    SandboxUnavailableError,
+)
 from sandboxes.base import discover as discover_sandboxes
-from tests.support.directory_sandbox import DirectorySandbox
 from tools.base import ToolContext, discover
 from tools.toolbox import Toolbox
 
 MakeToolbox = Callable[..., Toolbox]
-_PREFERRED = ("bubblewrap", "unsafe-local")
 
 
 async def nobody(question: str) -> str:
@@ -26,25 +32,21 @@ def workspace(tmp_path: Path) -> Path:
     return folder
 
 
+@cache
+def backend(name: str) -> SandboxBackend:
+    """Make a backend once: it proves on its first use what the machine gives."""
+    return discover_sandboxes()[name]()
+
+
 @pytest.fixture
 async def sandbox(workspace: Path) -> AsyncIterator[Sandbox]:
-    limits = Limits(wall_s=20)
-    env = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
-    backends = discover_sandboxes()
-    for name in _PREFERRED:
-        if name not in backends:
-            continue
-        spec = SandboxSpec(
-            workspace=workspace, env=env, limits=limits, min_isolation=Isolation.NONE
-        )
-        try:
-            made = await backends[name]().create(spec)
-        except SandboxUnavailableError:
-            continue
-        yield made
-        await made.close()
-        return
-    yield DirectorySandbox(workspace)
+    spec = SandboxSpec(workspace=workspace, min_isolation=Isolation.NONE)
+    try:
+        made = await backend("bubblewrap").create(spec)
+    except SandboxUnavailableError:
+        made = await backend("unsafe-local").create(spec)
+    yield made
+    await made.close()
 
 
 @pytest.fixture

@@ -46,16 +46,29 @@ By month
 | Month | Sales | Sales |
 | --- | --- | --- |
 | Jan | 1\\|2 | 3 |
-| Jan | 4 | [5](https://example.org/shop/d) |
+| Jan | 4 | 5 |
 
 layout
 
 | inner | cell |
 
 keep
-this
+   this
 
 ## End\
+""")
+
+
+def test_a_table_whose_ends_are_left_out_is_read() -> None:
+    body = b"<table><tr><th>a<th>b<tr><td>1<br>2<td>3<tr><td>4<td>5</table>after"
+
+    assert page_text(body, "https://example.org/")[1] == snapshot("""\
+| a | b |
+| --- | --- |
+| 1 2 | 3 |
+| 4 | 5 |
+
+after\
 """)
 
 
@@ -83,12 +96,14 @@ def test_any_markup_gives_text(markup: str) -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        b"<div>" * 20_000 + b"deep",
+        b"<div>" * 5_000 + b"deep",
         b"<a href='x'>" * 5_000 + b"deep",
         b"<table><tr><td>" * 1_000 + b"deep",
+        b"<p>x <a href='y'>z</a></p>" * 3_000 + b"deep",
+        b"<table>" + b"<tr><td>x<td>y" * 2_000 + b"deep",
         b"<table><tr><td rowspan=99999 colspan=99999>deep</table>",
     ],
-    ids=["div", "a", "table", "span"],
+    ids=["div", "a", "table", "wide", "rows", "span"],
 )
 def test_a_page_made_to_hurt_is_read(body: bytes) -> None:
     assert "deep" in page_text(body, "https://example.org/")[1]

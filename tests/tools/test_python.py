@@ -29,7 +29,8 @@ async def test_modules_of_the_workspace_can_be_imported_but_replace_nothing(
     )
 
     assert outcome.text == "42 True"
-    assert sorted(path.name for path in workspace.iterdir()) == ["csv.py", "helpers.py"]
+    listed = await toolbox.call("list_files", {})
+    assert [line.split("\t")[1] for line in listed.text.splitlines()] == ["csv.py", "helpers.py"]
 
 
 async def test_an_exception_is_shown_with_the_lines_that_raised_it(toolbox: Toolbox) -> None:

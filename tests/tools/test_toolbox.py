@@ -2,7 +2,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
-from inline_snapshot import snapshot
 
 from memory.records import ErrorClass
 from sandboxes.base import (
@@ -68,29 +67,6 @@ async def test_whatever_a_tool_raises_becomes_a_typed_outcome(
 
     assert (outcome.ok, outcome.error_class) == (False, error_class)
     assert "/secret" not in outcome.text
-
-
-async def test_an_unknown_tool_is_not_found_with_near_names(toolbox: Toolbox) -> None:
-    outcome = await toolbox.call("read_files", {"path": "a"})
-
-    assert outcome.error_class == "not_found"
-    assert outcome.text == snapshot(
-        "there is no tool 'read_files'; did you mean read_file or edit_file or search_files? There are: answer, ask_human, edit_file, fetch_url, list_files, python, read_file, search_files, shell, write_file"
-    )
-    assert not outcome.untrusted
-
-
-async def test_wrong_arguments_are_explained_field_by_field(toolbox: Toolbox) -> None:
-    outcome = await toolbox.call("read_file", {"pth": "a", "start_line": 0, "lines": "many"})
-
-    assert outcome.error_class == "bad_arguments"
-    assert outcome.text == snapshot("""\
-the arguments of `read_file` are wrong; it takes: path, start_line, lines
-- path: required, but missing
-- start_line: input should be greater than or equal to 1, got 0
-- lines: input should be a valid integer, unable to parse string as an integer, got 'many'
-- pth: no such field; did you mean path?\
-""")
 
 
 async def test_what_ask_raises_passes_through_untouched(make_toolbox: MakeToolbox) -> None:
