@@ -11,10 +11,13 @@ from typing import NoReturn
 
 from models.base import BadReplyError
 
-_FENCE = re.compile(r"```[ \t]*(?:json[c5]?|JSON)?[ \t]*\r?\n?")
+_FENCE = re.compile(r"(?m)^[ \t>]*```[ \t]*(?:json[c5]?|JSON)?[ \t]*\r?\n?")
 _OPENING = re.compile(r"[{\[]")
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"?|[{}\[\],:]|\s+|[^\s"{}\[\],:]+', re.DOTALL)
+"""A string, a mark of punctuation, space, or a bare word; nothing is left out."""
 _LIKE_JSON = re.compile(r"""\{\s*["'}]|\[\s*["'{\[\]\-0-9tfn]""")
-_THOUGHT = "</think>"
+_THOUGHT = re.compile(r"\s*<think>.*?</think>|.*\n\s*</think>[ \t]*\n", re.DOTALL)
+"""What a reasoning model thought aloud; some servers leave out the first mark."""
 _MAX_CHARS = 2_000_000
 _MAX_STARTS = 2_000
 """Brackets from which a value is tried; bounds the work on hostile text."""
@@ -31,13 +34,12 @@ def parse_json(text: str) -> object:
     if len(text) > _MAX_CHARS:
         message = f"Expected JSON of at most {_MAX_CHARS} characters, got {len(text)}."
         raise BadReplyError(message)
-    _, thought, answer = text.rpartition(_THOUGHT)
-    sources = (text, answer) if thought and answer.strip() else (text,)
-    for source in sources[::-1]:
-        for find in (_whole, _fenced, _in_prose):
-            found = find(source)
-            if found:
-                return found[0]
+    thought = _THOUGHT.match(text)
+    answer = text[thought.end() :] if thought else text
+    for find in (_whole, _fenced, _in_prose):
+        found = find(answer)
+        if found:
+            return found[0]
     raise BadReplyError(f"Expected JSON, but the reply holds none that can be read: {_shown(text)}")
 
 
@@ -100,27 +102,18 @@ def _value_at(text: str, start: int, *, repair: bool) -> tuple[object, int] | No
 def _without_trailing_commas(text: str, start: int) -> tuple[str, int]:
     """Return the bracketed text at `start` without trailing commas, and where it ends."""
     kept: list[str] = []
-    depth, in_string, position = 0, False, start
-    while position < len(text):
-        character = text[position]
-        if in_string:
-            if character == "\\":
-                kept.append(character)
-                position += 1
-                character = text[position : position + 1]
-            in_string = character != '"'
-        elif character == '"':
-            in_string = True
-        elif character in "{[":
+    depth, end = 0, start
+    for token in _TOKEN.finditer(text, start):
+        if token.group() in "{[":
             depth += 1
-        elif character in "}]":
+        elif token.group() in "}]":
             depth -= 1
             _drop_comma(kept)
-        kept.append(character)
-        position += 1
+        kept.append(token.group())
+        end = token.end()
         if depth == 0:
             break
-    return "".join(kept), position
+    return "".join(kept), end
 
 
 def _drop_comma(kept: list[str]) -> None:

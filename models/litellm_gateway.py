@@ -16,8 +16,6 @@ from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
-import httpx
-
 from models.base import (
     BadReplyError,
     ModelError,
@@ -185,7 +183,8 @@ class LiteLLMModel:
             yield arguments
 
     def _openai_client(self) -> Foreign:
-        import openai  # noqa: PLC0415 - comes with LiteLLM, as slow to import
+        import httpx  # noqa: PLC0415 - as the next
+        import openai  # noqa: PLC0415 - comes with LiteLLM, and is as slow to import
 
         key = self._api_key or (_NO_KEY if self._api_base else None)
         try:
@@ -245,4 +244,6 @@ def _hush() -> None:
 
 @lru_cache(maxsize=1)
 def _ssl_context() -> ssl.SSLContext:
+    import httpx  # noqa: PLC0415 - loaded by LiteLLM already
+
     return httpx.create_ssl_context()

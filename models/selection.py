@@ -72,7 +72,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Chooser:
+class ModelSelector:
     """Choose a model from what is wished and what is there."""
 
     embedded: Callable[[], Model]
@@ -105,7 +105,7 @@ class Chooser:
             reason = f"the local {first.server} server at {first.base_url} answers, with it first"
             return self._served(first, first.models[0], wish, reason, considered)
         considered.append("no local server answered")
-        return self._of_a_provider(wish, considered) or self._embedded(considered)
+        return self._of_a_provider(considered) or self._embedded(considered)
 
     async def _at_base_url(self, wish: ModelWish, url: str) -> Choice:
         found = await discover_at(url, api_key=wish.api_key)
@@ -142,7 +142,7 @@ class Chooser:
             reason = f"{reason}; but {variable} is not in the environment"
         return Choice(info, _gateway(info, wish.api_key or key), reason, tuple(considered))
 
-    def _of_a_provider(self, wish: ModelWish, considered: list[str]) -> Choice | None:
+    def _of_a_provider(self, considered: list[str]) -> Choice | None:
         for provider, variables in PROVIDER_KEYS.items():
             for variable in variables:
                 key = self.environment.get(variable)

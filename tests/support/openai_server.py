@@ -70,6 +70,8 @@ class OpenAIServer:
         self.requests: list[Json] = []
         self.headers: list[dict[str, str]] = []
         self.models = tuple(models)
+        self.lists_models = True
+        """Whether `/v1/models` is there; old servers lack it."""
         self.stopping = threading.Event()
         self._lock = threading.Lock()
         self.respond(script)
@@ -148,7 +150,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         models = self._owner.models
-        if self.path == "/v1/models":
+        if self.path == "/v1/models" and self._owner.lists_models:
             listed = [{"id": name, "object": "model", "owned_by": "test"} for name in models]
             self._send(200, {}, json.dumps({"object": "list", "data": listed}).encode())
         elif self.path == "/api/tags":
