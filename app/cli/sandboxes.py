@@ -1,0 +1,96 @@
+"""`strop sandboxes`: see and examine where code runs."""
+
+import sys
+import tempfile
+from argparse import Namespace
+from pathlib import Path
+
+from app.cli.exits import CliError, Exit
+from app.cli.text import note, one_line, say, say_json, table
+from app.sandboxing import SandboxDesk
+from app.settings import load_settings
+from sandboxes.base import Capabilities, SandboxSpec, SandboxUnavailableError
+from sandboxes.base import discover as find_backends
+from sandboxes.check import CheckResult, run_checks
+from sandboxes.selection import select
+
+_MARKS = {True: "held", False: "BROKEN", None: "not tried"}
+
+
+async def list_backends(args: Namespace) -> int:
+    """Print every backend and what it enforces on this machine."""
+    chosen, reason = "", ""
+    try:
+        selected = await SandboxDesk(load_settings()).selected()
+        chosen, reason = selected.name, selected.reason
+    except SandboxUnavailableError as error:
+        reason = str(error)
+    rows: list[tuple[str, str, str, Capabilities | None]] = []
+    for name, factory in sorted(find_backends().items()):
+        try:
+            found = await factory().probe()
+        except SandboxUnavailableError as error:
+            rows.append((name, "unavailable", one_line(str(error), 160), None))
+        else:
+            rows.append((name, found.isolation.name.lower(), _enforced(found), found))
+    if args.json:
+        listed = [
+            {"name": r[0], "isolation": r[1], "detail": r[2], "capabilities": r[3]} for r in rows
+        ]
+        say_json({"chosen": chosen, "reason": reason, "backends": listed})
+        return Exit.DONE
+    marked = [("*" if row[0] == chosen else "", *row[:3]) for row in rows]
+    say(table(("", "backend", "isolation", "enforces"), marked))
+    note(f"* chosen: {reason}" if chosen else reason)
+    return Exit.DONE
+
+
+async def check(args: Namespace) -> int:
+    """Let a backend sit its exam."""
+    selected = (
+        await select(args.name) if args.name else await SandboxDesk(load_settings()).selected()
+    )
+    results: list[CheckResult] = []
+    async for result in run_checks(selected.backend):
+        results.append(result)
+        if not args.json:
+            verdict = f"{_MARKS[result.held]:<9} {result.group:<11} {result.name}"
+            say(f"{verdict}: {one_line(result.detail)}")
+    broken = [result for result in results if result.held is False]
+    untried = [result for result in results if result.held is None]
+    if args.json:
+        say_json({"backend": selected.name, "results": results})
+    else:
+        held = len(results) - len(broken) - len(untried)
+        say(f"{selected.name}: {held} held, {len(broken)} broken, {len(untried)} not tried")
+    return Exit.FAILED if broken else Exit.DONE
+
+
+async def run(args: Namespace) -> int:
+    """Run one command in a fresh sandbox and pass on what it prints."""
+    selected = await SandboxDesk(load_settings()).selected()
+    with tempfile.TemporaryDirectory(prefix="strop-run-") as folder:
+        place = await selected.backend.create(SandboxSpec(workspace=Path(folder) / "workspace"))
+        try:
+            result = await place.exec(args.words)
+        finally:
+            await place.close()
+    if args.json:
+        say_json(
+            result.model_dump(mode="json", exclude={"stdout", "stderr"})
+            | {"stdout": result.stdout.decode(errors="replace")}
+            | {"stderr": result.stderr.decode(errors="replace")}
+        )
+        return Exit.DONE if result.ok else Exit.FAILED
+    sys.stdout.buffer.write(result.stdout)
+    sys.stderr.buffer.write(result.stderr)
+    sys.stdout.flush()
+    if result.killed or result.exit_code is None:
+        raise CliError(Exit.FAILED, f"the sandbox ended the command: {result.outcome}")
+    return Exit.DONE if result.ok else Exit.FAILED
+
+
+def _enforced(found: Capabilities) -> str:
+    flags = ("tree_memory", "pids", "disk_quota", "tree_kill", "network_none", "syscall_filter")
+    held = [flag.replace("_", " ") for flag in flags if getattr(found, flag)]
+    return ", ".join(held) or "nothing"
