@@ -10,7 +10,7 @@ from models.base import Model, ModelError, ModelInfo, UnknownModelError
 from models.resilience import FallbackModel, OnEvent, RetryingModel, ignore_event
 
 if TYPE_CHECKING:
-    from models.selection import Choice, Chooser, ModelWish
+    from models.selection import Choice, ModelSelector, ModelWish
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class ModelDesk:
     async def _choice(self, name: str) -> "Choice":
         async with self._lock:
             if name not in self._choices:
-                self._choices[name] = await self._chooser().choose(self._wish(name))
+                self._choices[name] = await self._selector().choose(self._wish(name))
             return self._choices[name]
 
     def _wish(self, name: str) -> "ModelWish":
@@ -104,8 +104,8 @@ class ModelDesk:
             configured=own.model if in_file else None,
         )
 
-    def _chooser(self) -> "Chooser":
+    def _selector(self) -> "ModelSelector":
         from models.embedded import embedded_model  # noqa: PLC0415 - loads on first use
-        from models.selection import Chooser  # noqa: PLC0415 - loads on first use
+        from models.selection import ModelSelector  # noqa: PLC0415 - loads on first use
 
-        return Chooser(embedded=embedded_model, environment=self._settings.provider_keys)
+        return ModelSelector(embedded=embedded_model, environment=self._settings.provider_keys)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, and_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, func, select, update
 
 from app.db import events, tasks
 from app.db.records import TERMINAL, Claim, Phase, TaskRow, columns
@@ -57,14 +57,15 @@ def claim(connection: Connection, owner: str, phase: Phase) -> Claim | None:
 
 
 def _start(connection: Connection, task_id: str, run_id: str, moment: datetime) -> None:
-    connection.execute(update(task_rows).where(task_rows.c.id == task_id).values(status="running"))
     connection.execute(
         update(task_rows)
-        .where(task_rows.c.id == task_id, task_rows.c.started_at.is_(None))
-        .values(started_at=moment)
+        .where(task_rows.c.id == task_id)
+        .values(status="running", started_at=func.coalesce(task_rows.c.started_at, moment))
     )
     connection.execute(
-        update(runs).where(runs.c.id == run_id).values(status="running", started_at=moment)
+        update(runs)
+        .where(runs.c.id == run_id)
+        .values(status="running", started_at=func.coalesce(runs.c.started_at, moment))
     )
     events.append(connection, task_id, "task", {"status": "running"})
 
@@ -93,7 +94,7 @@ def own(connection: Connection, claim: Claim) -> TaskRow:
         .values(epoch=claim.epoch)
         .returning(*task_rows.c)
     )
-    row = connection.execute(statement).first()
+    row = connection.execute(statement).mappings().first()
     if row is None:
         raise Fenced(claim.task_id)
     return TaskRow(**columns(row))
@@ -101,9 +102,8 @@ def own(connection: Connection, claim: Claim) -> TaskRow:
 
 def release(connection: Connection, claim: Claim) -> None:
     """Put a task back unharmed, for any process to go on with; a lost claim is no error."""
-    row = connection.execute(
-        select(task_rows).where(task_rows.c.id == claim.task_id, task_rows.c.epoch == claim.epoch)
-    ).first()
+    mine = (task_rows.c.id == claim.task_id) & (task_rows.c.epoch == claim.epoch)
+    row = connection.execute(select(task_rows).where(mine)).mappings().first()
     if row is not None:
         _put_back(connection, TaskRow(**columns(row)), now())
 
@@ -114,11 +114,11 @@ def put_back(connection: Connection, owner: str) -> list[str]:
     Returns:
         The ids of the tasks that were put back or given up.
     """
-    rows = connection.execute(select(task_rows).where(task_rows.c.owner == owner)).all()
-    for row in rows:
-        task = TaskRow(**columns(row))
+    rows = connection.execute(select(task_rows).where(task_rows.c.owner == owner)).mappings()
+    dropped = [TaskRow(**columns(row)) for row in rows]
+    for task in dropped:
         _count_death(connection, task, _last_sign(connection, task))
-    return [row.id for row in rows]
+    return [task.id for task in dropped]
 
 
 def stumble(connection: Connection, claim: Claim) -> None:

@@ -64,4 +64,4 @@ def after(connection: Connection, task_id: str, seq: int, limit: int) -> list[Ev
         .order_by(events.c.seq)
         .limit(limit)
     )
-    return [EventRow(**columns(row)) for row in connection.execute(statement)]
+    return [EventRow(**columns(row)) for row in connection.execute(statement).mappings()]

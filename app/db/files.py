@@ -16,5 +16,5 @@ def add(connection: Connection, file: FileRow) -> None:
 def get(connection: Connection, namespace: str, ids: Sequence[str]) -> dict[str, FileRow]:
     """Return those of the files that exist, by id."""
     statement = select(files).where(files.c.namespace == namespace, files.c.id.in_(ids))
-    rows = [FileRow(**columns(row)) for row in connection.execute(statement)]
+    rows = [FileRow(**columns(row)) for row in connection.execute(statement).mappings()]
     return {row.id: row for row in rows}

@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Row
+from sqlalchemy import RowMapping
 
 from agents.state import EndReason
 from models.messages import JsonObject, Usage
@@ -152,6 +152,6 @@ def values_of(record: TaskRow | EventRow | FileRow) -> dict[str, Any]:
     return {field.name: getattr(record, field.name) for field in fields(record)}
 
 
-def columns(row: Row[Any]) -> dict[str, Any]:
+def columns(row: RowMapping) -> dict[str, Any]:
     """Return a row's values by column name."""
-    return row._asdict()
+    return {str(name): value for name, value in row.items()}

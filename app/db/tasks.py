@@ -37,7 +37,7 @@ def create(connection: Connection, task: TaskRow) -> None:
 
 def get(connection: Connection, task_id: str) -> TaskRow | None:
     """Return a task, or None."""
-    row = connection.execute(select(tasks).where(tasks.c.id == task_id)).first()
+    row = connection.execute(select(tasks).where(tasks.c.id == task_id)).mappings().first()
     return None if row is None else TaskRow(**columns(row))
 
 
@@ -49,7 +49,7 @@ def find(connection: Connection, wanted: TaskFilter) -> list[TaskRow]:
         .order_by(tasks.c.created_at.desc(), tasks.c.id.desc())
         .limit(wanted.limit)
     )
-    return [TaskRow(**columns(row)) for row in connection.execute(statement)]
+    return [TaskRow(**columns(row)) for row in connection.execute(statement).mappings()]
 
 
 def _conditions(wanted: TaskFilter) -> list[ColumnElement[bool]]:

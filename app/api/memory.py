@@ -1,0 +1,90 @@
+"""`/api/v1/memory`: what was learned, how it came to be, and what it is worth."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel
+
+from app.api.problems import RESPONSES
+from app.api.runtime import RuntimeOf
+from app.errors import NotFoundError
+from app.tasks import NAMESPACE
+from app.wiring import Runtime
+from memory.records import Entry, Kind, Status
+from memory.uses import Record
+
+router = APIRouter(prefix="/api/v1/memory", tags=["memory"], responses=RESPONSES)
+
+
+class EntryPage(BaseModel):
+    """Some entries, newest first."""
+
+    items: list[Entry]
+    next_cursor: str | None
+    """Pass it as `cursor` for the next page; None on the last one."""
+
+
+Statuses = Annotated[list[Status] | None, Query()]
+Cursor = Annotated[str, Query(max_length=100)]
+Limit = Annotated[int, Query(ge=1, le=200)]
+
+
+@router.get("/tips")
+async def tips(
+    runtime: RuntimeOf, status: Statuses = None, cursor: Cursor = "", limit: Limit = 50
+) -> EntryPage:
+    """List Tips, newest first."""
+    return await _page(runtime, "tip", status or [], cursor, limit)
+
+
+@router.get("/shortcuts")
+async def shortcuts(
+    runtime: RuntimeOf, status: Statuses = None, cursor: Cursor = "", limit: Limit = 50
+) -> EntryPage:
+    """List Shortcuts, newest first."""
+    return await _page(runtime, "shortcut", status or [], cursor, limit)
+
+
+@router.get("/tips/{entry_id}")
+async def tip(entry_id: str, runtime: RuntimeOf) -> Entry:
+    """Return a Tip as it stands."""
+    return await _entry(runtime, entry_id, "tip")
+
+
+@router.get("/shortcuts/{entry_id}")
+async def shortcut(entry_id: str, runtime: RuntimeOf) -> Entry:
+    """Return a Shortcut as it stands."""
+    return await _entry(runtime, entry_id, "shortcut")
+
+
+@router.get("/{entry_id}/receipt")
+async def receipt(entry_id: str, runtime: RuntimeOf) -> Record:
+    """Return how runs fared with an entry and without it, so far."""
+    await _entry(runtime, entry_id)
+    return await runtime.memory.record_of(entry_id)
+
+
+@router.get("/{entry_id}/history")
+async def history(entry_id: str, runtime: RuntimeOf) -> list[Entry]:
+    """Return every version of an entry, oldest first."""
+    await _entry(runtime, entry_id)
+    return await runtime.memory.history(entry_id)
+
+
+async def _page(
+    runtime: Runtime, kind: Kind, statuses: list[Status], cursor: str, limit: int
+) -> EntryPage:
+    found = await runtime.memory.list(
+        namespace=NAMESPACE, kind=kind, statuses=statuses, after=cursor, limit=limit + 1
+    )
+    more = len(found) > limit
+    shown = found[:limit]
+    return EntryPage(items=shown, next_cursor=shown[-1].id if more else None)
+
+
+async def _entry(runtime: Runtime, entry_id: str, kind: Kind | None = None) -> Entry:
+    entry = await runtime.memory.get(entry_id)
+    if entry.namespace != NAMESPACE or (kind is not None and entry.kind != kind):
+        message = f"there is no {kind or 'entry'} {entry_id[:100]!r}"
+        raise NotFoundError(message)
+    return entry

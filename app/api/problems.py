@@ -1,0 +1,138 @@
+"""Every error as `application/problem+json` (RFC 9457), without a stack trace."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.exceptions import HTTPException
+
+from app.errors import AppError, FieldError
+from memory.base import EntryNotFoundError
+from models.base import ModelError
+
+_LOG = logging.getLogger(__name__)
+MEDIA_TYPE = "application/problem+json"
+_SHOWN_CHARS = 100
+
+
+class FieldProblem(BaseModel):
+    """What is wrong with one field."""
+
+    field: str
+    message: str
+
+
+class Problem(BaseModel):
+    """An error as RFC 9457 describes it."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    errors: list[FieldProblem] | None = None
+    """Field by field, when fields are wrong."""
+
+
+def problem(
+    status: int,
+    detail: str,
+    *,
+    title: str = "",
+    fields: Sequence[FieldError] = (),
+    headers: Mapping[str, str] | None = None,
+) -> JSONResponse:
+    """Return an error as a response."""
+    body = Problem(
+        title=title or HTTPStatus(status).phrase,
+        status=status,
+        detail=detail,
+        errors=[FieldProblem(field=f.field, message=f.message) for f in fields] or None,
+    )
+    return JSONResponse(
+        body.model_dump(exclude_none=True),
+        status_code=status,
+        media_type=MEDIA_TYPE,
+        headers=dict(headers or {}),
+    )
+
+
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    "default": {
+        "model": Problem,
+        "description": "What went wrong",
+        "content": {MEDIA_TYPE: {}},
+    }
+}
+"""For routers: every error has this shape."""
+
+
+def install(app: FastAPI) -> None:
+    """Let the application answer every error as a problem."""
+    app.add_exception_handler(AppError, _ours)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(EntryNotFoundError, _entry)
+    app.add_exception_handler(ModelError, _model)
+    app.add_exception_handler(SQLAlchemyError, _database)
+    app.add_exception_handler(Exception, _fault)
+
+
+async def _ours(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, AppError)  # noqa: S101 - registered for this class only
+    return problem(error.status, str(error), title=error.title, fields=error.fields)
+
+
+async def _http(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class only
+    return problem(error.status_code, str(error.detail), headers=error.headers)
+
+
+async def _invalid(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class only
+    fields = [_field(item) for item in error.errors()]
+    detail = "; ".join(f"{f.field}: {f.message}" if f.field else f.message for f in fields[:3])
+    return problem(422, detail or "the request is not valid", fields=fields)
+
+
+def _field(item: Mapping[str, Any]) -> FieldError:
+    """Return what is wrong with a field, in our words and without what was sent in full."""
+    place: tuple[str | int, ...] = item.get("loc", ())
+    inside = [str(part) for part in place if part not in {"body", "query", "path", "header"}]
+    if item.get("type") == "json_invalid":
+        reason = item.get("ctx", {}).get("error", "malformed")
+        return FieldError("", f"expected JSON; it is malformed: {reason}")
+    message = str(item.get("msg", "not valid"))
+    got = item.get("input")
+    if isinstance(got, str | int | float | bool) and item.get("type") != "missing":
+        message += f"; got {_short(got)}"
+    return FieldError(".".join(inside), message)
+
+
+def _short(value: object) -> str:
+    text = ascii(value)
+    return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}… ({len(text)} characters)"
+
+
+async def _entry(_request: Request, error: Exception) -> JSONResponse:
+    return problem(404, str(error))
+
+
+async def _model(_request: Request, error: Exception) -> JSONResponse:
+    return problem(503, str(error))
+
+
+async def _database(_request: Request, error: Exception) -> JSONResponse:
+    _LOG.error("the database failed: %s", error)
+    detail = "the database does not answer; try again"
+    return problem(503, detail, headers={"Retry-After": "5"})
+
+
+async def _fault(request: Request, error: Exception) -> JSONResponse:
+    _LOG.error("%s %s failed by a fault of Strop", request.method, request.url.path, exc_info=error)
+    return problem(500, "a fault of the server; its log tells more")

@@ -1,0 +1,221 @@
+"""`/api/v1/tasks`: submit, look at, follow, cancel, answer."""
+
+import json
+import mimetypes
+from datetime import datetime
+from typing import Annotated
+from urllib.parse import quote
+
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.datastructures import UploadFile
+
+from app.api.problems import RESPONSES
+from app.api.runtime import RuntimeOf
+from app.api.stream import event_stream
+from app.db.records import Status
+from app.db.tasks import TaskFilter
+from app.errors import InvalidInputError
+from app.files import chunks
+from app.schemas import ArtifactView, EventPage, MessageRequest, TaskPage, TaskRequest, TaskView
+from app.tasks import NAMESPACE
+from app.wiring import Runtime
+
+router = APIRouter(prefix="/api/v1/tasks", tags=["tasks"], responses=RESPONSES)
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": {"$ref": "#/components/schemas/TaskRequest"}},
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        "task": {"type": "string", "description": "the JSON of a TaskRequest"},
+                        "instruction": {"type": "string"},
+                        "file": {"type": "array", "items": {"type": "string", "format": "binary"}},
+                    },
+                }
+            },
+        },
+    }
+}
+
+
+class ListQuery(BaseModel):
+    """What `GET /tasks` understands."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    status: list[Status] = []
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+    agent: str | None = None
+    """Every task is worked on by the same agents for now, so that this finds nothing."""
+    text: str = Field(default="", max_length=1000)
+    cursor: str | None = Field(default=None, max_length=500)
+    limit: int = Field(default=50, ge=1, le=200)
+
+
+async def submitted_request(request: Request, runtime: RuntimeOf) -> TaskRequest:
+    """Return the task of a JSON or multipart request, its files taken in."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "multipart/form-data":
+        return await _from_form(request, runtime)
+    if kind not in {"application/json", ""}:
+        raise InvalidInputError.of("Content-Type", f"expected application/json, got {kind[:100]!r}")
+    return _parsed(await request.body())
+
+
+async def _from_form(request: Request, runtime: Runtime) -> TaskRequest:
+    fields: dict[str, object] = {}
+    uploads: list[UploadFile] = []
+    async with request.form(max_files=50, max_fields=50) as form:
+        for name, value in form.multi_items():
+            if isinstance(value, UploadFile):
+                uploads.append(value)
+            elif name == "task":
+                fields |= _parsed(value.encode()).model_dump(exclude_unset=True)
+            else:
+                fields[name] = value
+        request_ = _checked(fields)
+        ids = [
+            (await runtime.tasks.files.add(NAMESPACE, upload.filename or "", upload)).id
+            for upload in uploads
+        ]
+    return request_.model_copy(update={"files": (*request_.files, *ids)})
+
+
+def _parsed(body: bytes) -> TaskRequest:
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        place = {"type": "json_invalid", "loc": ("body",), "ctx": {"error": str(error)[:200]}}
+        raise RequestValidationError([place]) from None
+    return _checked(value)
+
+
+def _checked(value: object) -> TaskRequest:
+    try:
+        return TaskRequest.model_validate(value)
+    except ValidationError as error:
+        raise RequestValidationError(error.errors(include_url=False)) from None
+
+
+@router.post("", status_code=202, openapi_extra=_BODY)
+async def submit(
+    task: Annotated[TaskRequest, Depends(submitted_request)],
+    response: Response,
+    runtime: RuntimeOf,
+    idempotency_key: Annotated[str | None, Header()] = None,
+) -> TaskView:
+    """Submit a task: 202 when it is new, 200 when the Idempotency-Key brought it before."""
+    submitted = await runtime.tasks.submit(task, key=idempotency_key)
+    if not submitted.created:
+        response.status_code = 200
+    response.headers["Location"] = f"/api/v1/tasks/{submitted.task.id}"
+    return submitted.task
+
+
+@router.get("")
+async def list_tasks(query: Annotated[ListQuery, Query()], runtime: RuntimeOf) -> TaskPage:
+    """List tasks, newest first."""
+    if query.agent:
+        return TaskPage(items=[], next_cursor=None)
+    wanted = TaskFilter(
+        namespace=NAMESPACE,
+        statuses=tuple(query.status),
+        created_after=_zoned("created_after", query.created_after),
+        created_before=_zoned("created_before", query.created_before),
+        text=query.text,
+        limit=query.limit,
+    )
+    return await runtime.tasks.list(wanted, cursor=query.cursor)
+
+
+def _zoned(name: str, moment: datetime | None) -> datetime | None:
+    if moment is not None and moment.tzinfo is None:
+        raise InvalidInputError.of(name, "expected a time with its zone, such as a final Z")
+    return moment
+
+
+@router.get("/{task_id}")
+async def get(task_id: str, runtime: RuntimeOf) -> TaskView:
+    """Return a task as it stands."""
+    return await runtime.tasks.get(task_id)
+
+
+@router.get(
+    "/{task_id}/events",
+    response_model=EventPage,
+    responses={200: {"content": {"text/event-stream": {}}, "description": "Events"}, 204: {}},
+)
+async def events(
+    task_id: str,
+    request: Request,
+    runtime: RuntimeOf,
+    after: Annotated[int | None, Query(ge=0)] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 200,
+    last_event_id: Annotated[int | None, Header(ge=0)] = None,
+) -> Response:
+    """Follow a task as Server-Sent Events, or get a page with `Accept: application/json`."""
+    start = last_event_id if last_event_id is not None else after or 0
+    accepted = request.headers.get("accept", "")
+    if "application/json" in accepted and "text/event-stream" not in accepted:
+        page = await runtime.tasks.events(task_id, after=start, limit=limit)
+        return Response(page.model_dump_json(), media_type="application/json")
+    if await runtime.tasks.ended_at(task_id, start):
+        # The one answer that makes a browser's EventSource stop coming back.
+        return Response(status_code=204)
+    return StreamingResponse(
+        event_stream(
+            runtime.tasks.follow(task_id, after=start),
+            keep_alive_s=runtime.settings.keep_alive_s,
+        ),
+        media_type="text/event-stream",
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+    )
+
+
+@router.post("/{task_id}/cancel")
+async def cancel(task_id: str, runtime: RuntimeOf) -> TaskView:
+    """End a task at once."""
+    return await runtime.tasks.cancel(task_id)
+
+
+@router.post("/{task_id}/messages", status_code=202)
+async def message(task_id: str, body: MessageRequest, runtime: RuntimeOf) -> TaskView:
+    """Answer a task's question."""
+    return await runtime.tasks.message(task_id, body.text)
+
+
+@router.get("/{task_id}/artifacts")
+async def artifacts(task_id: str, runtime: RuntimeOf) -> list[ArtifactView]:
+    """List the files that the task's answer handed over."""
+    task = await runtime.tasks.get(task_id)
+    return [
+        ArtifactView(
+            name=artifact["name"],
+            size=artifact["size"],
+            url=f"/api/v1/tasks/{task_id}/artifacts/{quote(artifact['name'])}",
+        )
+        for artifact in task.artifacts
+    ]
+
+
+@router.get("/{task_id}/artifacts/{name:path}", response_class=StreamingResponse)
+async def artifact(task_id: str, name: str, runtime: RuntimeOf) -> StreamingResponse:
+    """Return a file that the task's answer handed over, never to be shown as a page."""
+    file = await runtime.tasks.artifact(task_id, name)
+    guessed = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    plain = guessed.startswith(("text/csv", "text/plain", "image/png", "image/jpeg"))
+    return StreamingResponse(
+        chunks(file),
+        media_type=guessed if plain else "application/octet-stream",
+        headers={
+            "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name.rpartition('/')[2])}",
+            "Content-Security-Policy": "sandbox",
+        },
+    )

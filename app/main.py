@@ -1,0 +1,72 @@
+"""The web application."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from importlib.metadata import PackageNotFoundError, version
+
+from fastapi import FastAPI
+
+from app.api import files, health, memory, models, problems, tasks, web
+from app.api.limits import BodyLimit
+from app.api.origin import LOOPBACK, SameOrigin
+from app.settings import Settings
+from app.wiring import Runtime, open_runtime
+from models.base import Model
+
+_TITLE = "Strop"
+_MULTIPART_BYTES = 64 << 10
+"""What a form needs beside the file in it."""
+
+
+def create_app(
+    settings: Settings,
+    *,
+    model: Model | None = None,
+    announce: Callable[[Runtime], Awaitable[None]] | None = None,
+) -> FastAPI:
+    """Return the application; its lifespan opens the runtime and closes it.
+
+    Args:
+        settings: where and how.
+        model: answers instead of the model that the settings name.
+        announce: told of the runtime once it is open, while requests are served already.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
+        async with open_runtime(settings, model=model) as runtime:
+            app.state.runtime = runtime
+            announcing = asyncio.ensure_future(announce(runtime)) if announce else None
+            yield
+            app.state.runtime = None
+            if announcing is not None:
+                announcing.cancel()
+                await asyncio.gather(announcing, return_exceptions=True)
+
+    app = FastAPI(
+        title=_TITLE,
+        version=_version(),
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
+    problems.install(app)
+    for router in (tasks, files, memory, models, health):
+        app.include_router(router.router)
+    web.install(app)
+    app.add_middleware(
+        BodyLimit,
+        json_bytes=settings.json_limit_bytes,
+        upload_bytes=settings.upload_limit_bytes + _MULTIPART_BYTES,
+    )
+    app.add_middleware(SameOrigin, hosts={*LOOPBACK, settings.host})
+    app.add_middleware(web.SecurityHeaders)
+    return app
+
+
+def _version() -> str:
+    try:
+        return version("strop")
+    except PackageNotFoundError:
+        return "0"

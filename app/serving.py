@@ -1,0 +1,89 @@
+"""Run the web application on an address."""
+
+import logging
+import socket
+import sys
+from ipaddress import ip_address
+
+import uvicorn
+
+from app.errors import SettingsError
+from app.main import create_app
+from app.settings import Settings
+from app.wiring import Runtime
+from models.base import Model, ModelError
+
+
+def run_server(settings: Settings, *, model: Model | None = None) -> None:
+    """Serve until a signal, then let running tasks go on for a moment and put them back.
+
+    Raises:
+        SettingsError: the address is taken, or is not a loopback one.
+    """
+    logging.basicConfig(
+        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    # LiteLLM and httpx log every request of every model call at this level.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    check_address(settings.host)
+    listening = _bound(settings.host, settings.port)
+    port = listening.getsockname()[1]
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    _say(f"Strop listens on http://{host}:{port} (loopback only: there are no keys)")
+    _say(f"Home: {settings.home_path}")
+    config = uvicorn.Config(
+        create_app(settings, model=model, announce=_announce_model),
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=2,
+        server_header=False,
+    )
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+def check_address(host: str) -> None:
+    """Refuse to listen where others could reach a server that asks nobody for a key.
+
+    Raises:
+        SettingsError: the host is not a loopback address.
+    """
+    try:
+        loopback = host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback:
+        msg = (
+            f"STROP_HOST: expected a loopback address such as 127.0.0.1, got {host!r}: without "
+            "keys anyone who reaches the server could run tasks; put a proxy that checks who "
+            "comes in front of it"
+        )
+        raise SettingsError(msg)
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+        listening.listen(512)
+    except OSError as error:
+        listening.close()
+        msg = f"STROP_PORT: cannot listen on {host} port {port}: {error.strerror}; choose another"
+        raise SettingsError(msg) from None
+    return listening
+
+
+async def _announce_model(runtime: Runtime) -> None:
+    """Say which model answers, and why."""
+    try:
+        chosen = await runtime.models.chosen()
+    except ModelError as error:
+        _say(f"Model: none can be reached, tasks will fail: {error}")
+    else:
+        _say(f"Model: {chosen.info.name}, because {chosen.reason}")
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
