@@ -5,7 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Error, Page, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Error,
+    Page,
+    sync_playwright,
+)
 
 from tests.support.chat_server import ChatServer, chat_server
 
@@ -49,10 +56,17 @@ def server(serving: ChatServer) -> Iterator[ChatServer]:
     serving.forget()
 
 
-@pytest.fixture
-def page(browser: Browser, server: ChatServer) -> Iterator[Page]:
-    """Open the first page; whatever the console complains of fails the test."""
+@pytest.fixture(scope="session")
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """Keep one cache for all tabs; what the page itself stores lives in the tab."""
     context = browser.new_context(viewport={"width": 1280, "height": 800})
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext, server: ChatServer) -> Iterator[Page]:
+    """Open the first page in a new tab; whatever the console complains of fails the test."""
     page = context.new_page()
     page.set_default_timeout(8000)
     complaints: list[str] = []
@@ -68,5 +82,5 @@ def page(browser: Browser, server: ChatServer) -> Iterator[Page]:
     page.on("pageerror", failed)
     page.goto(server.url)
     yield page
-    context.close()
+    page.close()
     assert complaints == []

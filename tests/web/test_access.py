@@ -4,7 +4,7 @@ from importlib.resources import files
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from tests.support.chat_events import BEGINNING, END, MIDDLE
 from tests.support.chat_server import ChatServer
@@ -44,13 +44,12 @@ def fill_server(server: ChatServer) -> None:
     ("scheme", "width"), [("light", 1280), ("dark", 1280), ("dark", 390), ("light", 1920)]
 )
 def test_every_view_is_accessible_in_light_and_dark_wide_and_narrow(
-    browser: Browser, server: ChatServer, scheme: Literal["light", "dark"], width: int
+    page: Page, server: ChatServer, scheme: Literal["light", "dark"], width: int
 ) -> None:
     fill_server(server)
-    size = {"width": width, "height": 800}
-    context = browser.new_context(viewport=size, color_scheme=scheme, reduced_motion="reduce")  # pyright: ignore[reportArgumentType] - a ViewportSize is a plain dict
-    page = context.new_page()
-    page.goto(server.url)
+    page.set_viewport_size({"width": width, "height": 800})
+    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+    page.reload()
     expect(page.locator(".model-line")).to_contain_text("embedded")
     check(page)
     page.goto(f"{server.url}#/tasks/t1")
@@ -65,7 +64,6 @@ def test_every_view_is_accessible_in_light_and_dark_wide_and_narrow(
     page.goto(f"{server.url}#/memory")
     expect(page.locator(".entry")).to_have_count(1)
     check(page)
-    context.close()
 
 
 def test_everything_can_be_done_with_the_keyboard(page: Page, server: ChatServer) -> None:

@@ -87,7 +87,9 @@ def test_markdown_keeps_its_shapes(page: Page) -> None:
         "| a | b |\n|---|--:|\n| 1 | 2\\|3 |\n\nsnake_case_name 2 * 3 * 4 \\*no\\*"
     )
     rel = 'target="_blank" rel="noopener noreferrer nofollow"'
-    code = '<pre tabindex="0" role="region" aria-label="Code, py"><code>x = \'&lt;b&gt;\'</code></pre>'
+    code = (
+        '<pre tabindex="0" role="region" aria-label="Code, py"><code>x = \'&lt;b&gt;\'</code></pre>'
+    )
     box = '<div class="scroll-x" tabindex="0" role="region" aria-label="Table">'
     table = (
         '<table><thead><tr><th>a</th><th class="right">b</th></tr></thead>'

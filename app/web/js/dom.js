@@ -1,13 +1,17 @@
 /** Builds DOM nodes; strings become text nodes, so nothing that the server says is markup. */
 
-/** @typedef {Node|string|number|null|undefined|false} Child */
+/**
+ * A node, text, nothing, or a list of these.
+ *
+ * @typedef {Node|string|number|null|undefined|false|any[]} Child
+ */
 
 /**
  * Make an element.
  *
  * @param {string} tag
  * @param {Record<string, any>} [props] attributes; `on` holds listeners, `data` the dataset
- * @param {...(Child|Child[])} children
+ * @param {...Child} children
  * @returns {any}
  */
 export function h(tag, props = {}, ...children) {
@@ -32,7 +36,7 @@ export function h(tag, props = {}, ...children) {
  * Replace what an element holds.
  *
  * @param {Element} element
- * @param {...(Child|Child[])} children
+ * @param {...Child} children
  */
 export function fill(element, ...children) {
   element.replaceChildren(...nodes(children));
@@ -54,7 +58,7 @@ export function setText(element, text) {
  */
 function nodes(children) {
   return children
-    .flat(2)
+    .flat(Infinity)
     .filter((child) => child !== null && child !== undefined && child !== false)
     .map((child) => (child instanceof Node ? child : String(child)));
 }

@@ -16,8 +16,31 @@ import { follow } from "./sse.js";
 import { clean, shorten } from "./text.js";
 import { Timeline } from "./timeline.js";
 
+const WIDE = matchMedia("(min-width: 1180px)");
+
 /** Shows a task until it is closed. */
 export class TaskView {
+  header = new TaskHeader(() => this.#stop());
+  timeline = new Timeline((text) => this.#answer(text));
+  instruction = h("div", { class: "bubble", dir: "auto" });
+  given = h("div", { class: "given" });
+  plan = h("section", { class: "card side-card", hidden: true, "aria-label": "Plan" });
+  recall = h("details", { class: "card side-card", hidden: true, open: WIDE.matches });
+  stepCount = h("span", {}, "Steps");
+  activity = h("p", { class: "activity" });
+  answer = h("section", { class: "answer", hidden: true, "aria-label": "Answer" });
+  files = h("section", { class: "files", hidden: true, "aria-label": "Files" });
+  learned = h("section", { class: "card side-card", hidden: true, "aria-label": "Learned" });
+  trouble = h("div", {});
+  work = h("details", { class: "work", open: true, hidden: true });
+  element = h("article", { class: "task", "aria-busy": "true" });
+  state = emptyState();
+  wasFinal = false;
+  abort = new AbortController();
+  frame = 0;
+  /** @type {Map<string, unknown>} what each part shows */
+  drawn = new Map();
+
   /**
    * @param {string} id
    * @param {{announce: (text: string) => void, changed: () => void}} page
@@ -25,12 +48,8 @@ export class TaskView {
   constructor(id, page) {
     this.id = id;
     this.page = page;
-    this.state = emptyState();
-    this.abort = new AbortController();
-    this.frame = 0;
-    /** @type {Map<string, unknown>} */
-    this.drawn = new Map();
     this.path = `/tasks/${encodeURIComponent(id)}`;
+    this.resolve = taskLinks(id, () => this.state.artifacts.map(artifactName));
     this.#build();
     this.clock = setInterval(() => !isFinal(this.state.status) && this.header.update(this.state), 1000);
   }
@@ -62,23 +81,15 @@ export class TaskView {
   }
 
   #build() {
-    this.header = new TaskHeader(() => this.#stop());
-    this.timeline = new Timeline((text) => this.#answer(text));
-    this.instruction = h("div", { class: "bubble", dir: "auto" });
-    this.given = h("div", { class: "given" });
-    this.plan = h("section", { class: "card side-card", hidden: true, "aria-label": "Plan" });
-    this.recall = h("details", { class: "card side-card", hidden: true, open: matchMedia("(min-width: 1180px)").matches });
-    this.stepCount = h("span", {}, "Steps");
-    this.work = h("details", { class: "work", open: true, hidden: true }, h("summary", {}, icon("chevron"), this.stepCount), this.timeline.element);
-    this.activity = h("p", { class: "activity" });
-    this.answer = h("section", { class: "answer", hidden: true, "aria-label": "Answer" });
-    this.files = h("section", { class: "files", hidden: true, "aria-label": "Files" });
-    this.learned = h("section", { class: "card side-card", hidden: true, "aria-label": "Learned" });
-    this.trouble = h("div", {});
-    const aside = h("div", { class: "task-side" }, this.plan, this.recall);
-    const thread = h("div", { class: "task-thread" }, this.work, this.activity, this.answer, this.files, this.learned, this.trouble);
-    const asked = h("div", { class: "task-asked" }, h("h1", { class: "sr", tabindex: "-1" }, "Task"), this.instruction, this.given);
-    this.element = h("article", { class: "task", "aria-busy": "true" }, this.header.element, asked, aside, thread);
+    const heading = h("h1", { class: "sr", tabindex: "-1" }, "Task");
+    fill(this.work, h("summary", {}, icon("chevron"), this.stepCount), this.timeline.element);
+    fill(
+      this.element,
+      this.header.element,
+      h("div", { class: "task-asked" }, heading, this.instruction, this.given),
+      h("div", { class: "task-side" }, this.plan, this.recall),
+      h("div", { class: "task-thread" }, this.work, this.activity, this.answer, this.files, this.learned, this.trouble),
+    );
   }
 
   /** @returns {Promise<any>} */
@@ -97,7 +108,6 @@ export class TaskView {
   /** @param {any} task */
   #start(task) {
     this.state = emptyState(task);
-    this.resolve = taskLinks(this.id, () => this.state.artifacts.map(artifactName));
     setText(this.instruction, clean(task.instruction));
     document.title = `${shorten(task.instruction, 60)} · Strop`;
     const files = (task.files ?? []).map((/** @type {any} */ file) => file?.name ?? file);
