@@ -4,8 +4,8 @@ from sqlalchemy import Connection, select
 
 from memory.identity import content_hash, may_merge, merge_key
 from memory.records import Shortcut, Tip
-from memory.rows import to_body, vector_text
-from memory.tables import embeddings, entries, versions
+from memory.rows import load, vector_text
+from memory.tables import embeddings, entries
 from memory.vectors import nearest, unpack
 
 NEAR_COSINE = 0.92
@@ -39,11 +39,7 @@ def _find_near(
     connection: Connection, body: Tip | Shortcut, namespace: str, *, vector: bytes, space: str
 ) -> str | None:
     rows = connection.execute(
-        select(entries.c.id, embeddings.c.vector, versions.c.body)
-        .join(
-            versions,
-            (versions.c.entry_id == entries.c.id) & (versions.c.version == entries.c.head_version),
-        )
+        select(entries.c.id, embeddings.c.vector)
         .join(
             embeddings,
             (embeddings.c.entry_id == entries.c.id)
@@ -58,14 +54,11 @@ def _find_near(
     ).all()
     dim = len(vector) // _FLOAT16_BYTES
     [query] = unpack([vector], dim)
-    bodies = {row[0]: row[2] for row in rows}
-    near = nearest(
-        [row[0] for row in rows], unpack([row[1] for row in rows], dim), query, _NEIGHBOURS
-    )
-    for entry_id, cosine in near:
+    matrix = unpack([row[1] for row in rows], dim)
+    for entry_id, cosine in nearest([row[0] for row in rows], matrix, query, _NEIGHBOURS):
         if cosine < NEAR_COSINE:
             break
-        if may_merge(vector_text(to_body(bodies[entry_id])), vector_text(body)):
+        if may_merge(load(connection, entry_id).text, vector_text(body)):
             return entry_id
     return None
 

@@ -84,17 +84,25 @@ def search_lexical(
     connection: Connection, content: str, *, namespace: str, kind: str, k: int
 ) -> list[Hit]:
     """Return the `k` best entries on trial or active, by the words of any text."""
+    if connection.dialect.name != "sqlite":
+        return scan_lexical(connection, content, namespace=namespace, kind=kind, k=k)
+    # A quoted word has no syntax, whatever it holds; `words` keeps quotes out.
+    match = " OR ".join(f'"{word}"' for word in query_words(content))
+    if not match:
+        return []
+    values = {"namespace": namespace, "kind": kind, "query": match, "k": k}
+    return [(row[0], float(row[1])) for row in connection.execute(text(_SEARCH), values)]
+
+
+def scan_lexical(
+    connection: Connection, content: str, *, namespace: str, kind: str, k: int
+) -> list[Hit]:
+    """Do the same without a full-text table, by reading every entry of the namespace."""
     wanted = query_words(content)
     if not wanted:
         return []
-    visible = {"namespace": namespace, "kind": kind}
-    if connection.dialect.name != "sqlite":
-        rows = [(row[0], row[1]) for row in connection.execute(text(_SCAN), visible)]
-        return bm25(wanted, rows)[:k]
-    # A quoted word has no syntax, whatever it holds; `words` keeps quotes out.
-    match = " OR ".join(f'"{word}"' for word in wanted)
-    found = connection.execute(text(_SEARCH), {**visible, "query": match, "k": k})
-    return [(row[0], float(row[1])) for row in found]
+    found = connection.execute(text(_SCAN), {"namespace": namespace, "kind": kind})
+    return bm25(wanted, [(row[0], row[1]) for row in found])[:k]
 
 
 def bm25(wanted: Sequence[str], rows: Sequence[tuple[str, str]]) -> list[Hit]:

@@ -49,6 +49,10 @@ class Memory:
         """Return what helps with a task; never fails because an index or the embedder is down."""
         return await self._recaller.recall(query)
 
+    async def preview(self, query: RecallQuery) -> Recall:
+        """Return what `recall` would find, for people: nothing is withheld, nothing recorded."""
+        return await self._recaller.preview(query)
+
     async def propose(
         self,
         body: Tip | Shortcut,

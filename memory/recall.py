@@ -78,8 +78,19 @@ class Recaller:
         Asking again for the same run withholds the same entries, whatever the settings say
         by then.
         """
-        vector, degraded = await self._embed(query.text)
         decided = await self._log.decided(query.run_id)
+        recall = await self._find(query, decided, withhold=self._settings.withhold)
+        await self._log.record_recall(query, recall, probability=self._settings.withhold)
+        return recall
+
+    async def preview(self, query: RecallQuery) -> Recall:
+        """Return what would be recalled, for people: nothing is withheld, nothing recorded."""
+        return await self._find(query, {}, withhold=0.0)
+
+    async def _find(
+        self, query: RecallQuery, decided: Mapping[str, bool], *, withhold: float
+    ) -> Recall:
+        vector, degraded = await self._embed(query.text)
         items: list[Recalled] = []
         for kind in query.kinds:
             hits, trouble = await self._near(query, kind, vector)
@@ -87,10 +98,9 @@ class Recaller:
             pool = await self._database.read(
                 lambda connection, kind=kind, hits=hits: self._gather(connection, query, kind, hits)
             )
-            items += self._choose(query, kind, pool, vector, decided)
-        recall = Recall(items=tuple(items), degraded=degraded)
-        await self._log.record_recall(query, recall, probability=self._settings.withhold)
-        return recall
+            chosen = self._choose(query, kind, pool, vector)
+            items += [_draw(item, query.run_id, decided, withhold) for item in chosen]
+        return Recall(items=tuple(items), degraded=degraded)
 
     async def _embed(self, text: str) -> tuple[Vector | None, str]:
         if self._embedder is None:
@@ -151,7 +161,6 @@ class Recaller:
         kind: Kind,
         pool: _Pool,
         vector: Vector | None,
-        decided: Mapping[str, bool],
     ) -> list[Recalled]:
         dense = (
             {}
@@ -173,7 +182,6 @@ class Recaller:
                 entry=pool.entries[key],
                 score=round(scores[key], 6),
                 rank=rank,
-                withheld=decided.get(key, is_withheld(query.run_id, key, self._settings.withhold)),
                 reasons=_reasons(dense.get(key), pool.lexical.get(key), boosts[key][1]),
             )
             for rank, key in enumerate(picked, start=1)
@@ -224,6 +232,12 @@ class Recaller:
         if scope.level == "tool" and scope.key in query.tools:
             return self._settings.tool_boost, f"tool {scope.key}"
         return 0.0, ""
+
+
+def _draw(item: Recalled, run_id: str, decided: Mapping[str, bool], probability: float) -> Recalled:
+    entry_id = item.entry.id
+    withheld = decided.get(entry_id, is_withheld(run_id, entry_id, probability))
+    return item.model_copy(update={"withheld": withheld})
 
 
 def _patterns(query: RecallQuery) -> set[str]:

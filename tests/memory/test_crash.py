@@ -19,9 +19,9 @@ WRITER = Path(__file__).parent / "writer.py"
 ROOT = Path(__file__).parents[2]
 
 
-def start(folder: Path, name: str, count: int) -> "subprocess.Popen[str]":
+def start(folder: Path, name: str, count: int, index: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, str(WRITER), str(folder), name, str(count)],
+        [sys.executable, str(WRITER), str(folder), name, str(count), index],
         stdout=subprocess.PIPE,
         text=True,
         cwd=ROOT,
@@ -29,9 +29,9 @@ def start(folder: Path, name: str, count: int) -> "subprocess.Popen[str]":
     )
 
 
-def kill_after(folder: Path, name: str, acknowledged: int) -> dict[str, str]:
+def kill_after(folder: Path, name: str, acknowledged: int, index: str) -> dict[str, str]:
     """Kill a writer without warning as soon as it has acknowledged so many; return them all."""
-    process = start(folder, name, 100_000)
+    process = start(folder, name, 100_000, index)
     assert process.stdout is not None
     lines = [process.stdout.readline() for _ in range(acknowledged)]
     process.kill()
@@ -53,7 +53,7 @@ async def test_after_a_kill_every_acknowledged_entry_is_recalled(
     database = prepare(tmp_path)
     acknowledged: dict[str, str] = {}
     for round_ in range(3):
-        acknowledged |= kill_after(tmp_path, f"kill{'abc'[round_]}", 5 + 7 * round_)
+        acknowledged |= kill_after(tmp_path, f"kill{'abc'[round_]}", 5 + 7 * round_, index)
     assert len(acknowledged) >= 36
 
     settings = RecallSettings(withhold=0.0)
@@ -74,7 +74,7 @@ async def test_after_a_kill_every_acknowledged_entry_is_recalled(
 async def test_two_processes_write_one_database_and_a_third_reads_along(tmp_path: Path) -> None:
     database = prepare(tmp_path)
     memory = build_memory(database, HashingEmbedder(), folder=tmp_path)
-    writers = [start(tmp_path, name, 25) for name in ("left", "right")]
+    writers = [start(tmp_path, name, 25, "exact") for name in ("left", "right")]
     await memory.recall(RecallQuery(text="left1x", namespace="n", run_id="early"))
     written: dict[str, str] = {}
     for writer in writers:

@@ -1,15 +1,18 @@
+from collections.abc import Callable
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection
 
 from memory.database import Database
-from memory.lexical import bm25, query_words, search_lexical, searchable, words
+from memory.lexical import Hit, bm25, query_words, scan_lexical, search_lexical, searchable, words
 from memory.records import Provenance, Tip
 from memory.rows import load_entries
 from memory.store import MemoryStore
 
 pytestmark = pytest.mark.anyio
+Search = Callable[..., list[Hit]]
 TIPS = (
     "Read the header row of a CSV table before computing sums.",
     "Quote file names that contain spaces in shell commands.",
@@ -26,9 +29,11 @@ async def filled(store: MemoryStore, database: Database, provenance: Provenance)
     return database
 
 
-def find(database: Database, query: str, namespace: str = "n") -> list[str]:
+def find(
+    database: Database, query: str, namespace: str = "n", search: Search = search_lexical
+) -> list[str]:
     def work(connection: Connection) -> list[str]:
-        hits = search_lexical(connection, query, namespace=namespace, kind="tip", k=10)
+        hits = search(connection, query, namespace=namespace, kind="tip", k=10)
         entries = load_entries(connection, [entry_id for entry_id, _ in hits])
         return [entries[entry_id].text for entry_id, _ in hits]
 
@@ -45,10 +50,17 @@ def find(database: Database, query: str, namespace: str = "n") -> list[str]:
         ("RunPython", 3),
     ],
 )
+@pytest.mark.parametrize("search", [search_lexical, scan_lexical])
 async def test_words_are_found_in_other_forms_and_inside_names(
-    filled: Database, query: str, number: int
+    filled: Database, query: str, number: int, search: Search
 ) -> None:
-    assert find(filled, query)[0] == TIPS[number]
+    assert find(filled, query, search=search)[0] == TIPS[number]
+
+
+@pytest.mark.parametrize("search", [search_lexical, scan_lexical])
+async def test_a_search_stays_within_its_namespace(filled: Database, search: Search) -> None:
+    assert find(filled, "header row", namespace="other", search=search) == []
+    assert find(filled, "", search=search) == []
 
 
 async def test_other_namespaces_and_stop_words_find_nothing(filled: Database) -> None:

@@ -214,6 +214,17 @@ async def test_withholding_is_decided_once_for_a_run(
     assert len((await second.recall(ask(TIPS[0], run_id="other"))).shown) == 1
 
 
+async def test_a_preview_shows_everything_and_leaves_no_trace(
+    database: Database, tmp_path: Path, provenance: Provenance
+) -> None:
+    settings = RecallSettings(withhold=1.0)
+    memory = build_memory(database, HashingEmbedder(), folder=tmp_path, settings=settings)
+    await learn(memory, provenance, TIPS[0])
+    before = rows(database)
+    assert len((await memory.preview(ask(TIPS[0]))).shown) == 1
+    assert rows(database) == before
+
+
 async def test_reading_changes_nothing_but_the_log_of_uses(
     memory: Memory, database: Database, provenance: Provenance
 ) -> None:

@@ -10,9 +10,9 @@ from memory.records import Provenance, Tip
 from models.embedders.hashing import HashingEmbedder
 
 
-async def write(folder: Path, name: str, count: int) -> None:
+async def write(folder: Path, name: str, count: int, index: str) -> None:
     database = Database(sqlite_engine(folder / "strop.db"))
-    memory = build_memory(database, HashingEmbedder(), folder=folder)
+    memory = build_memory(database, HashingEmbedder(), folder=folder, index=index)
     for number in range(count):
         tip = Tip(text=f"Advice {name}{number} of {name}{number}x and {name}{number}y.")
         provenance = Provenance(run_id=f"{name}{number}")
@@ -20,8 +20,9 @@ async def write(folder: Path, name: str, count: int) -> None:
         assert remembered.entry is not None
         sys.stdout.write(f"{remembered.entry.id} {name}{number}\n")
         sys.stdout.flush()
+        await memory.maintain()
     database.close()
 
 
 if __name__ == "__main__":
-    asyncio.run(write(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])))
+    asyncio.run(write(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4]))
