@@ -43,7 +43,7 @@ def _plan(data: Data) -> list[str]:
 
 
 def _action(data: Data) -> list[str]:
-    tools = ", ".join(call["tool"] for call in data.get("calls", []))
+    tools = ", ".join(call.get("tool", call.get("name", "?")) for call in data.get("calls", []))
     return [f"step {data.get('step', '?')}: {tools}: {one_line(data.get('thought', ''))}"]
 
 
