@@ -1,0 +1,274 @@
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import pytest
+
+from sandboxes.attacks import EAT_MEMORY
+from sandboxes.base import (
+    Isolation,
+    Limits,
+    Outcome,
+    PolicyRefusedError,
+    Sandbox,
+    SandboxError,
+    SandboxSpec,
+)
+from sandboxes.bubblewrap import DEDICATED_USER, BubblewrapBackend
+
+pytestmark = pytest.mark.anyio
+
+ROOT = Path(__file__).parents[2]
+ORDINARY_USER = 65533
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root drops to another user")
+
+EXAM = """
+import asyncio, json
+from sandboxes.bubblewrap import BubblewrapBackend
+from sandboxes.check import all_checks, run_checks
+
+async def sit():
+    checks = [check for check in all_checks() if "daemon" not in check.name]
+    return [line.model_dump() async for line in run_checks(BubblewrapBackend(), checks)]
+
+print(json.dumps(asyncio.run(sit())))
+"""
+
+LIST_OPEN = """
+import os
+for name in os.listdir("/proc/self/fd"):
+    if os.path.exists(f"/proc/self/fd/{name}"):
+        print(os.readlink(f"/proc/self/fd/{name}"))
+"""
+
+
+@asynccontextmanager
+async def sandbox_on(
+    workspace: Path, backend: BubblewrapBackend | None = None, **limits: float
+) -> AsyncGenerator[Sandbox]:
+    spec = SandboxSpec(workspace=workspace, limits=Limits.model_validate(limits))
+    place = await (backend or BubblewrapBackend()).create(spec)
+    try:
+        yield place
+    finally:
+        await place.close()
+
+
+async def test_the_probe_proves_what_it_claims() -> None:
+    capabilities = await BubblewrapBackend().probe()
+    assert capabilities.isolation is Isolation.NAMESPACE
+    assert capabilities.network_none
+    assert capabilities.syscall_filter
+    assert capabilities.tree_kill
+    assert capabilities.tree_memory or capabilities.notes
+
+
+async def test_more_isolation_than_namespaces_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(PolicyRefusedError, match=r"asks for isolation VM.*gives NAMESPACE"):
+        await BubblewrapBackend().create(
+            SandboxSpec(workspace=tmp_path, min_isolation=Isolation.VM)
+        )
+
+
+async def test_what_is_left_running_is_killed_and_counted(tmp_path: Path) -> None:
+    async with sandbox_on(tmp_path / "ws") as place:
+        result = await place.exec(["sh", "-c", "sleep 50 & sleep 50 & echo started"])
+    assert result.ok
+    assert result.stdout == b"started\n"
+    assert result.survivors_killed == 2
+
+
+async def test_processor_time_is_told(tmp_path: Path) -> None:
+    async with sandbox_on(tmp_path / "ws") as place:
+        result = await place.exec(["python3", "-c", "sum(range(2_000_000))"])
+    assert result.cpu_s is not None
+    assert result.cpu_s > 0
+
+
+async def test_only_standard_streams_and_a_report_pipe_are_open(tmp_path: Path) -> None:
+    async with sandbox_on(tmp_path / "ws") as place:
+        result = await place.exec(["python3", "-c", LIST_OPEN])
+    opened = result.stdout.decode()
+    assert opened.count("pipe:") == 4, opened
+    assert str(tmp_path) not in opened
+
+
+async def test_the_environment_is_not_on_show_in_the_process_list(tmp_path: Path) -> None:
+    async with sandbox_on(tmp_path / "ws") as place:
+        running = asyncio.create_task(
+            place.exec(["sh", "-c", "touch up; sleep 20"], env={"TOKEN": "not-for-the-list"})
+        )
+        await _until_there(tmp_path / "ws" / "up")
+        listed = b"".join(_command_lines())
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert b"touch up" in listed
+    assert b"not-for-the-list" not in listed
+
+
+def _is_there(path: Path) -> bool:
+    return path.exists()
+
+
+def _open_descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+async def _until_there(path: Path) -> None:
+    for _ in range(2000):
+        if _is_there(path):
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError(path)
+
+
+def _command_lines() -> list[bytes]:
+    found: list[bytes] = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            found.append(path.read_bytes())
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.parametrize("name", ["", "A=B", "A\0--bind\0/\0/host"])
+async def test_a_variable_cannot_smuggle_options(tmp_path: Path, name: str) -> None:
+    async with sandbox_on(tmp_path / "ws") as place:
+        with pytest.raises(ValueError, match="environment variable"):
+            await place.exec(["true"], env={name: "x"})
+        with pytest.raises(ValueError, match="environment variable"):
+            await place.exec(["true"], env={"A": f"x\0{name}"})
+
+
+@pytest.mark.parametrize("argv", [[], [""], ["echo", "a\0b"], "echo hi", ["echo", "\ud800"]])
+async def test_a_command_that_cannot_be_passed_is_wrong_use(
+    tmp_path: Path, argv: list[str]
+) -> None:
+    async with sandbox_on(tmp_path / "ws") as place:
+        with pytest.raises(ValueError, match=r"expected|encode"):
+            await place.exec(argv)
+
+
+async def test_a_command_line_too_long_says_what_to_do(tmp_path: Path) -> None:
+    async with sandbox_on(tmp_path / "ws") as place:
+        with pytest.raises(ValueError, match="write the data to a file"):
+            await place.exec(["echo", "x" * (1 << 20)])
+
+
+async def test_shell_words_are_programs_not_builtins(tmp_path: Path) -> None:
+    async with sandbox_on(tmp_path / "ws") as place:
+        result = await place.exec(["exit", "0"])
+    assert result.exit_code == 127
+
+
+@pytest.mark.parametrize("control_groups", [True, False])
+async def test_memory_is_bounded_with_and_without_control_groups(
+    tmp_path: Path, control_groups: bool
+) -> None:
+    backend = BubblewrapBackend(control_groups=control_groups)
+    async with sandbox_on(tmp_path / "ws", backend, memory_bytes=64 << 20) as place:
+        result = await place.exec(["python3", "-c", EAT_MEMORY, "4", "48"])
+    assert b"ate it all" not in result.stdout
+    assert result.peak_memory_bytes is None or result.peak_memory_bytes > 1 << 20
+    if not control_groups:
+        assert result.oom
+
+
+async def test_a_full_workspace_can_be_emptied_again(tmp_path: Path) -> None:
+    async with sandbox_on(tmp_path / "ws", disk_bytes=8 << 20) as place:
+        full = await place.exec(["sh", "-c", "head -c 20M /dev/zero > big"])
+        assert full.outcome is Outcome.DISK_LIMIT
+        assert (await place.exec(["rm", "big"])).ok
+        assert (await place.exec(["true"])).ok
+
+
+async def test_nothing_stays_open_or_alive_after_many_commands(tmp_path: Path) -> None:
+    async with sandbox_on(tmp_path / "ws") as place:
+        await place.exec(["true"])
+        before = _open_descriptors()
+        for number in range(6):
+            limits = Limits(wall_s=0.1) if number % 2 else None
+            await place.exec(["sleep", "0.2"], limits=limits)
+        assert _open_descriptors() == before
+    assert not [line for line in _command_lines() if b"bwrap" in line and b"0.2" in line]
+
+
+async def test_a_workspace_that_vanished_is_a_sandbox_error(tmp_path: Path) -> None:
+    async with sandbox_on(tmp_path / "ws") as place:
+        (tmp_path / "ws").rmdir()
+        with pytest.raises(SandboxError, match="bubblewrap failed"):
+            await place.exec(["true"])
+
+
+def _private_workspace(base: Path) -> Path:
+    base.chmod(0o700)
+    workspace = base / "ws"
+    workspace.mkdir()
+    (workspace / "given").write_text("by the host")
+    return workspace
+
+
+@needs_root
+async def test_root_drops_to_a_user_of_its_own_and_keeps_the_reins(tmp_path: Path) -> None:
+    workspace = _private_workspace(tmp_path)
+    async with sandbox_on(workspace) as place:
+        script = "cat given && echo more >> given && mkdir -m 0 shut && touch mine && chmod 0 mine"
+        result = await place.exec(["sh", "-c", script])
+        assert result.ok, result.stderr
+        await place.write("written/later", b"x")
+        assert (await place.exec(["rm", "-r", "written"])).ok
+        assert await place.read("mine") == b""
+    owners = {path.stat().st_uid for path in (workspace, *workspace.iterdir())}
+    assert owners == {DEDICATED_USER}
+
+
+@needs_root
+async def test_an_ordinary_user_passes_the_same_exam() -> None:
+    python = _python_for_everyone()
+    done = await asyncio.to_thread(_sit_as_ordinary_user, python)
+    assert done.returncode == 0, done.stderr.decode()
+    failed = [line for line in json.loads(done.stdout) if line["held"] is not True]
+    assert not failed
+
+
+def _sit_as_ordinary_user(python: str) -> subprocess.CompletedProcess[bytes]:
+    paths = [str(ROOT), *(path for path in sys.path if path.endswith("site-packages"))]
+    with _home_of_an_ordinary_user() as home:
+        return subprocess.run(
+            [python, "-B", "-c", EXAM],
+            user=ORDINARY_USER,
+            group=ORDINARY_USER,
+            extra_groups=[],
+            env={"PYTHONPATH": ":".join(paths), "TMPDIR": home},
+            cwd=home,
+            capture_output=True,
+            check=False,
+        )
+
+
+@contextmanager
+def _home_of_an_ordinary_user() -> Generator[str]:
+    """Yield a folder outside those of pytest, which are root's alone."""
+    with tempfile.TemporaryDirectory() as home:
+        os.chown(home, ORDINARY_USER, ORDINARY_USER)
+        yield home
+
+
+def _python_for_everyone() -> str:
+    """The Python of the tests may live where only root can go."""
+    for candidate in (sys.executable, "/usr/bin/python3", "/usr/local/bin/python3"):
+        script = f"import sys; sys.exit(sys.version_info[:2] != {sys.version_info[:2]})"
+        try:
+            command = [candidate, "-c", script]
+            if subprocess.run(command, user=ORDINARY_USER, check=False, cwd="/").returncode == 0:
+                return candidate
+        except OSError:
+            continue
+    pytest.skip("no Python of this version can be run by an ordinary user")
