@@ -1,5 +1,6 @@
 """Checks the arguments of a call and says field by field what is wrong, for a model to mend."""
 
+import reprlib
 from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import cast
@@ -66,5 +67,4 @@ def _problem(detail: ErrorDetails, known: list[str]) -> str:
 
 
 def _short(value: object) -> str:
-    shown = clean(repr(value) if not isinstance(value, str) else repr(value[:100]))
-    return shown if len(shown) <= 80 else f"{shown[:60]}... ({type(value).__name__})"
+    return clean(reprlib.repr(value))[:100]

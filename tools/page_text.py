@@ -14,7 +14,7 @@ from tools.markup import BLOCKS, DROPPED, events
 from tools.table_text import table_text
 
 _PREFIXES = {f"h{level}": "#" * level + " " for level in range(1, 7)} | {"li": "- "}
-_MARKS = tuple({"\n" + mark for mark in _PREFIXES.values()})
+_MARKS = frozenset(breaks + mark for breaks in ("", "\n", "\n\n") for mark in _PREFIXES.values())
 _SPACED = frozenset({"p", "h1", "h2", "h3", "h4", "h5", "h6"})
 _BLANKS = re.compile(r"\s+")
 _NO_LINKS = ("#", "javascript:", "data:", "mailto:")
@@ -101,9 +101,10 @@ class _Writer:
 
     def _line(self, name: str) -> None:
         """Begin a line, but none between the mark of an item and its text."""
-        if self.pieces and self.pieces[-1].endswith(_MARKS):
+        last = self.pieces[-1] if self.pieces else "\n"
+        if last in _MARKS:
             return
-        blank = "\n\n" if name in _SPACED else "\n"
+        blank = "\n\n" if name in _SPACED else "" if last.endswith("\n") else "\n"
         self.pieces.append(blank + _PREFIXES.get(name, ""))
 
     def _whole(self, tag: Tag, text: str) -> None:

@@ -2,18 +2,19 @@
 
 from pydantic import Field
 
-from tools.base import Arguments, ToolContext, ToolResult, tool
+from tools.base import Arguments, ToolContext, ToolError, ToolResult, tool
 from tools.failures import failure, printed
 from tools.output import cap, decode
 from tools.tracebacks import shorten
 
+_MAX_BYTES = 100_000
 _HINT = "write to a file and look at a part of it"
 
 
 class ShellArguments(Arguments):
     """Arguments of `shell`."""
 
-    command: str = Field(min_length=1, max_length=100_000)
+    command: str = Field(min_length=1, max_length=_MAX_BYTES)
     """Command line for `sh`; pipes, redirections and several lines are fine."""
     timeout_s: float | None = Field(default=None, gt=0, le=3600)
     """Kill it after this many seconds; the sandbox's own limit stays the upper bound."""
@@ -32,6 +33,13 @@ async def shell(args: ShellArguments, context: ToolContext) -> ToolResult:
 
     Example: {"command": "head -n 3 sales.csv && wc -l sales.csv"}
     """
+    size = len(args.command.encode())
+    if size > _MAX_BYTES:
+        msg = (
+            f"expected a command of at most {_MAX_BYTES} bytes, got {size}; put the long part "
+            "into a file with `write_file` and run that"
+        )
+        raise ToolError(msg, "bad_arguments")
     limits = context.limits
     if args.timeout_s is not None:
         limits = limits.model_copy(update={"wall_s": min(args.timeout_s, limits.wall_s)})

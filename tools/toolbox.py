@@ -100,8 +100,9 @@ class Toolbox:
         try:
             found = self._find(name)
             args = _checked(found, arguments)
-        except ToolError as error:
-            outcome = _failed(error, self._context.output_chars, untrusted=False)
+        except Exception as error:  # noqa: BLE001 - a plugin's validator may raise anything
+            problem = _mapped(name, error)
+            outcome = _failed(problem, self._context.output_chars, untrusted=False)
         else:
             outcome = await _run(found, args, self._context, self._hang_s)
         return outcome.model_copy(update={"seconds": time.monotonic() - started})

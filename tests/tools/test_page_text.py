@@ -39,7 +39,6 @@ All in EUR, see [the terms](https://example.org/shop/terms.html).
 Second line
 
 - one
-
 - two three
 
 By month

@@ -58,6 +58,13 @@ async def test_the_sandbox_limit_is_the_upper_bound_of_the_timeout(
     assert outcome.error_class == "timeout"
 
 
+async def test_a_command_too_long_for_the_system_is_refused(toolbox: Toolbox) -> None:
+    outcome = await toolbox.call("shell", {"command": "echo " + "é" * 60_000})
+
+    assert outcome.error_class == "bad_arguments"
+    assert "write_file" in outcome.text
+
+
 async def test_long_output_keeps_head_and_tail_and_tells_what_to_do(
     make_toolbox: MakeToolbox,
 ) -> None:

@@ -2,6 +2,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
+from pydantic import field_validator
 
 from memory.records import ErrorClass
 from sandboxes.base import (
@@ -151,6 +152,38 @@ async def test_the_output_of_a_failure_is_capped_and_the_message_kept(sandbox: S
     assert outcome.text.startswith("exit status 1\nxxx")
     assert len(outcome.text) <= 400
     assert outcome.truncated
+
+
+class Stubborn(Arguments):
+    """Arguments whose check is faulty."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def fail(cls, value: object) -> object:
+        raise RuntimeError(value)
+
+    text: str
+
+
+async def test_a_faulty_check_of_a_plugin_is_an_outcome_too(sandbox: Sandbox) -> None:
+    async def run(args: Stubborn, context: ToolContext) -> ToolResult:
+        return ToolResult(text="never")
+
+    made = Tool(name="odd", doc="Do it.", arguments=Stubborn, run=run, effect="none")
+    toolbox = Toolbox({"odd": made}, ToolContext(sandbox=sandbox, ask=nobody))
+
+    assert (await toolbox.call("odd", {"text": "x"})).error_class == "unknown"
+
+
+async def test_arguments_of_any_depth_are_refused_without_harm(toolbox: Toolbox) -> None:
+    deep: list[object] = []
+    for _ in range(5000):
+        deep = [deep]
+
+    outcome = await toolbox.call("read_file", {"path": deep})
+
+    assert outcome.error_class == "bad_arguments"
+    assert len(outcome.text) < 1000
 
 
 async def test_only_the_tools_asked_for_are_described(toolbox: Toolbox) -> None:
