@@ -29,7 +29,6 @@ class AppError(Exception):
     """A request cannot be done; the message is shown to the caller."""
 
     status: ClassVar[int] = 500
-    title: ClassVar[str] = "Internal Server Error"
 
     def __init__(self, message: str, *, fields: Sequence[FieldError] = ()) -> None:
         super().__init__(message)
@@ -40,7 +39,6 @@ class InvalidInputError(AppError):
     """What came is not what the field takes."""
 
     status = 422
-    title = "Unprocessable Content"
 
     @classmethod
     def of(cls, field: str, message: str) -> "InvalidInputError":
@@ -52,35 +50,30 @@ class NotFoundError(AppError):
     """There is no such thing."""
 
     status = 404
-    title = "Not Found"
 
 
 class ConflictError(AppError):
     """The thing is in another state than the request needs."""
 
     status = 409
-    title = "Conflict"
 
 
 class TooLargeError(AppError):
     """The request holds more bytes than are taken."""
 
     status = 413
-    title = "Content Too Large"
 
 
 class ForbiddenError(AppError):
     """This caller may not drive this server."""
 
     status = 403
-    title = "Forbidden"
 
 
 class UnavailableError(AppError):
     """Something that the request needs is down; trying again later may help."""
 
     status = 503
-    title = "Service Unavailable"
 
 
 class SettingsError(Exception):

@@ -23,8 +23,8 @@ def run_server(settings: Settings, *, model: Model | None = None) -> None:
     logging.basicConfig(
         level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
-    # LiteLLM and httpx log every request of every model call at this level.
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    for chatty in ("httpx", "alembic"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     check_address(settings.host)
     listening = _bound(settings.host, settings.port)
     port = listening.getsockname()[1]

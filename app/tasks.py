@@ -10,7 +10,7 @@ import shutil
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from typing import BinaryIO, Protocol
 
@@ -145,10 +145,12 @@ class TaskService:
 
         Raises:
             NotFoundError: there is none of that id.
-            ConflictError: it is over already.
+            ConflictError: it ended before, in another way.
         """
         if not await self._database.run(partial(tasks.cancel, task_id=task_id)):
             task = await self._row(task_id)
+            if task.status == "cancelled":
+                return _view(task)
             message = f"the task is over already: {task.status}"
             raise ConflictError(message)
         await self._engine.cancel(task_id)
@@ -311,7 +313,7 @@ def _decode(cursor: str) -> tuple[datetime, str]:
         moment = datetime.fromisoformat(at)
         if moment.tzinfo is None or not task_id:
             raise ValueError(cursor)
-    except (ValueError, binascii.Error):
+        return moment.astimezone(UTC), task_id
+    except (ValueError, OverflowError, binascii.Error):
         message = "expected a cursor that a page before gave as `next_cursor`"
         raise InvalidInputError.of("cursor", message) from None
-    return moment, task_id

@@ -1,10 +1,10 @@
 """Bound what a request may hold, while it is read and not after."""
 
 from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.problems import problem
-from app.errors import TooLargeError
 
 _WITH_FILES = ("multipart/form-data", "application/octet-stream")
 
@@ -44,7 +44,7 @@ def _counted(receive: Receive, limit: int) -> Receive:
         message = await receive()
         read += len(message.get("body", b""))
         if read > limit:
-            raise TooLargeError(_message(limit))
+            raise HTTPException(413, _message(limit))
         return message
 
     return counted

@@ -43,13 +43,12 @@ def problem(
     status: int,
     detail: str,
     *,
-    title: str = "",
     fields: Sequence[FieldError] = (),
     headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
     """Return an error as a response."""
     body = Problem(
-        title=title or HTTPStatus(status).phrase,
+        title=HTTPStatus(status).phrase,
         status=status,
         detail=detail,
         errors=[FieldProblem(field=f.field, message=f.message) for f in fields] or None,
@@ -85,7 +84,7 @@ def install(app: FastAPI) -> None:
 
 async def _ours(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, AppError)  # noqa: S101 - registered for this class only
-    return problem(error.status, str(error), title=error.title, fields=error.fields)
+    return problem(error.status, str(error), fields=error.fields)
 
 
 async def _http(_request: Request, error: Exception) -> JSONResponse:

@@ -2,7 +2,7 @@
 
 import json
 import mimetypes
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated
 from urllib.parse import quote
 
@@ -24,6 +24,7 @@ from app.tasks import NAMESPACE
 from app.wiring import Runtime
 
 router = APIRouter(prefix="/api/v1/tasks", tags=["tasks"], responses=RESPONSES)
+_MAX_SEQ = 2**53
 _BODY = {
     "requestBody": {
         "required": True,
@@ -90,11 +91,16 @@ async def _from_form(request: Request, runtime: Runtime) -> TaskRequest:
 
 def _parsed(body: bytes) -> TaskRequest:
     try:
-        value = json.loads(body)
+        value = json.loads(body, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
         place = {"type": "json_invalid", "loc": ("body",), "ctx": {"error": str(error)[:200]}}
         raise RequestValidationError([place]) from None
     return _checked(value)
+
+
+def _no_number(name: str) -> None:
+    message = f"{name} is no JSON value"
+    raise ValueError(message)
 
 
 def _checked(value: object) -> TaskRequest:
@@ -136,9 +142,14 @@ async def list_tasks(query: Annotated[ListQuery, Query()], runtime: RuntimeOf) -
 
 
 def _zoned(name: str, moment: datetime | None) -> datetime | None:
-    if moment is not None and moment.tzinfo is None:
+    if moment is None:
+        return None
+    if moment.tzinfo is None:
         raise InvalidInputError.of(name, "expected a time with its zone, such as a final Z")
-    return moment
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise InvalidInputError.of(name, "expected a time of the years 1 to 9999") from None
 
 
 @router.get("/{task_id}")
@@ -156,9 +167,9 @@ async def events(
     task_id: str,
     request: Request,
     runtime: RuntimeOf,
-    after: Annotated[int | None, Query(ge=0)] = None,
+    after: Annotated[int | None, Query(ge=0, le=_MAX_SEQ)] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 200,
-    last_event_id: Annotated[int | None, Header(ge=0)] = None,
+    last_event_id: Annotated[int | None, Header(ge=0, le=_MAX_SEQ)] = None,
 ) -> Response:
     """Follow a task as Server-Sent Events, or get a page with `Accept: application/json`."""
     start = last_event_id if last_event_id is not None else after or 0

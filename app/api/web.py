@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -51,8 +52,21 @@ def install(app: FastAPI) -> None:
         methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
         include_in_schema=False,
     )
-    async def unknown(rest: str) -> None:
+    async def unknown(rest: str, request: Request) -> None:
+        allowed = _methods(app, request)
+        if allowed:
+            message = f"expected one of {allowed}, got {request.method}"
+            raise HTTPException(405, message, headers={"Allow": allowed})
         raise HTTPException(404, f"there is no /api/{rest[:100]}")
 
     if _FOLDER.is_dir():
         app.mount("/", StaticFiles(directory=_FOLDER, html=True), name="web")
+
+
+def _methods(app: FastAPI, request: Request) -> str:
+    """Return the methods that the routes of this path take."""
+    found: set[str] = set()
+    for route in app.routes:
+        if isinstance(route, Route) and route.matches(request.scope)[0] is Match.PARTIAL:
+            found |= route.methods or set()
+    return ", ".join(sorted(found))
