@@ -197,12 +197,8 @@ def _add_tasks(app: FastAPI, server: ChatServer) -> None:
             problem, server.refusal = server.refusal, None
             media = "application/problem+json"
             return JSONResponse(problem, problem["status"], media_type=media)
-        if request.headers["content-type"].startswith("multipart/"):
-            async with request.form() as form:
-                sent = [file for file in form.getlist("files") if isinstance(file, UploadFile)]
-                task = server.add(str(form["instruction"]), [file.filename or "" for file in sent])
-        else:
-            task = server.add((await request.json())["instruction"], [])
+        body = await request.json()
+        task = server.add(body["instruction"], body.get("files", []))
         return JSONResponse(task.view(), 202)
 
     def tasks() -> dict[str, Any]:
@@ -227,6 +223,12 @@ def _add_tasks(app: FastAPI, server: ChatServer) -> None:
 
 
 def _add_rest(app: FastAPI, server: ChatServer) -> None:
+    async def upload(request: Request) -> dict[str, Any]:
+        async with request.form() as form:
+            file = form["file"]
+            assert isinstance(file, UploadFile)
+            return {"id": file.filename, "name": file.filename, "size": file.size}
+
     def cancel(task_id: str) -> dict[str, Any]:
         server.emit(task_id, "task", {"status": "cancelled", "end_reason": "cancelled"})
         server.emit(task_id, "end", {"status": "cancelled"})
@@ -246,12 +248,20 @@ def _add_rest(app: FastAPI, server: ChatServer) -> None:
     def entries(kind: str) -> dict[str, Any]:
         return {"items": server.memory[kind]}
 
-    def models() -> dict[str, Any]:
-        return {"items": [{"name": "embedded"}], "chosen": "embedded"}
+    def receipt(entry_id: str) -> dict[str, Any]:
+        shown = {"runs": 3, "successes": 2, "mean_steps": 4.5}
+        withheld = {"runs": 0, "successes": 0, "mean_steps": None}
+        common = {"entry_id": entry_id, "unfinished": 1, "effect": None, "note": "not yet known"}
+        return {"shown": shown, "withheld": withheld, **common}
 
+    def models() -> dict[str, Any]:
+        return {"items": [{"name": "embedded", "chosen": True, "note": "A small model."}]}
+
+    app.post("/api/v1/files")(upload)
     app.post("/api/v1/tasks/{task_id}/cancel")(cancel)
     app.post("/api/v1/tasks/{task_id}/messages")(message)
     app.get("/api/v1/tasks/{task_id}/artifacts/{name:path}")(artifact)
+    app.get("/api/v1/memory/{entry_id}/receipt")(receipt)
     app.get("/api/v1/memory/{kind}")(entries)
     app.get("/api/v1/models")(models)
 

@@ -237,5 +237,7 @@ def test_memory_lists_tips_and_shortcuts_with_their_record(page: Page, server: C
     entry = page.locator(".entry")
     expect(entry).to_contain_text("Name the encoding.")
     expect(entry).to_contain_text("trial")
-    expect(entry).to_contain_text("Receipt: not yet known, shown in 3 runs")
+    entry.get_by_text("Receipt: not yet known, shown in 3 runs").click()
+    expect(entry.get_by_role("row", name="With it")).to_contain_text("324.5")
+    expect(entry).to_contain_text("Effect: not yet known. 1 run not ended yet.")
     expect(page.get_by_text("No shortcuts yet.")).to_be_visible()

@@ -2,8 +2,9 @@
 
 import { getJson, rows } from "./api.js";
 import { fill, h } from "./dom.js";
-import { ago, plural } from "./format.js";
+import { ago } from "./format.js";
 import { problemNote } from "./problem.js";
+import { receipt } from "./receipt.js";
 import { clean } from "./text.js";
 
 const KINDS = [
@@ -71,19 +72,11 @@ function entry(item) {
     h(
       "p",
       { class: "fine" },
-      [record(item), item.version > 1 && `version ${item.version}`, ago(item.created_at)].filter(Boolean).join(" · "),
+      [item.version > 1 && `version ${item.version}`, ago(item.created_at)].filter(Boolean).join(" · "),
       from && [" · ", h("a", { href: `#/tasks/${encodeURIComponent(from)}` }, "where it comes from")],
     ),
+    receipt(item),
   );
-}
-
-/**
- * @param {any} item
- * @returns {string}
- */
-function record(item) {
-  const uses = item.uses ? `shown in ${plural(item.uses, "run")}` : "not used yet";
-  return `Receipt: not yet known, ${uses}`;
 }
 
 /**

@@ -39,7 +39,7 @@ function note(title, detail, fields) {
     "div",
     { class: "problem", role: "alert" },
     h("strong", {}, clean(title)),
-    detail && detail !== title && h("p", {}, clean(detail)),
+    detail && detail !== title && fields.length === 0 && h("p", {}, clean(detail)),
     fields.length > 0 &&
       h("ul", {}, fields.map((f) => h("li", {}, f.field && h("code", {}, clean(f.field)), ` ${clean(f.message)}`))),
   );

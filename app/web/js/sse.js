@@ -53,7 +53,9 @@ export async function follow(taskId, after, onEvents, signal) {
   let wait = FIRST_WAIT_MS;
   while (!signal.aborted) {
     try {
-      for await (const events of batches(taskId, last, signal)) {
+      const response = await connect(taskId, last, signal);
+      if (response.status === 204) return;
+      for await (const events of batches(response)) {
         const fresh = nextInOrder(events, last);
         if (fresh.length > 0) {
           last = fresh[fresh.length - 1].seq;
@@ -94,14 +96,20 @@ export function nextInOrder(events, last) {
  * @param {string} taskId
  * @param {number} last
  * @param {AbortSignal} signal
- * @returns {AsyncGenerator<import("./types.js").TaskEvent[]>}
+ * @returns {Promise<Response>} with status 204 when nothing follows any more
  */
-async function* batches(taskId, last, signal) {
+async function connect(taskId, last, signal) {
   /** @type {Record<string, string>} */
   const headers = { Accept: "text/event-stream" };
   if (last > 0) headers["Last-Event-ID"] = String(last);
-  const path = `/tasks/${encodeURIComponent(taskId)}/events`;
-  const response = await request(path, { headers, signal });
+  return request(`/tasks/${encodeURIComponent(taskId)}/events`, { headers, signal });
+}
+
+/**
+ * @param {Response} response
+ * @returns {AsyncGenerator<import("./types.js").TaskEvent[]>}
+ */
+async function* batches(response) {
   if (!response.body) return;
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   const parse = sseParser();

@@ -1,6 +1,9 @@
-/** Sends a new task, with its files. */
+/** Sends a new task; its files go first, each one once. */
 
 import { postJson, request } from "./api.js";
+
+/** @type {WeakMap<File, string>} ids of files that the server has */
+const uploaded = new WeakMap();
 
 /**
  * Submit a task; the same key makes a repeated try safe.
@@ -11,13 +14,25 @@ import { postJson, request } from "./api.js";
  * @returns {Promise<import("./types.js").Task>}
  */
 export async function submitTask(instruction, files, key) {
-  const headers = { "Idempotency-Key": key };
-  if (files.length === 0) return postJson("/tasks", { instruction }, headers);
+  const ids = [];
+  for (const file of files) ids.push(await upload(file));
+  const body = ids.length > 0 ? { instruction, files: ids } : { instruction };
+  return postJson("/tasks", body, { "Idempotency-Key": key });
+}
+
+/**
+ * @param {File} file
+ * @returns {Promise<string>}
+ */
+async function upload(file) {
+  const known = uploaded.get(file);
+  if (known) return known;
   const form = new FormData();
-  form.append("instruction", instruction);
-  for (const file of files) form.append("files", file, file.name);
-  const response = await request("/tasks", { method: "POST", headers, body: form });
-  return response.json();
+  form.append("file", file, file.name);
+  const response = await request("/files", { method: "POST", body: form });
+  const { id } = await response.json();
+  uploaded.set(file, id);
+  return id;
 }
 
 /**

@@ -1,9 +1,11 @@
 /** The first page: what this is, who answers, and three tasks to begin with. */
 
-import { getJson, rows } from "./api.js";
+import { ApiError, getJson, rows } from "./api.js";
 import { fill, h } from "./dom.js";
 import { EXAMPLES } from "./examples.js";
 import { clean } from "./text.js";
+
+const EMBEDDED = "embedded";
 
 /**
  * @param {(text: string, files: File[]) => void} onExample
@@ -46,23 +48,19 @@ function card(example, onExample) {
 /** @param {HTMLElement} place */
 async function showModel(place) {
   try {
-    const page = await getJson("/models");
-    const models = page.models ?? rows(page);
-    const chosen = page.chosen ?? page.default ?? models.find((/** @type {any} */ m) => m.chosen || m.default) ?? models[0];
-    const name = typeof chosen === "string" ? chosen : chosen?.name ?? chosen?.id;
-    if (!name) return fill(place, "No model is connected yet. ", connect());
-    const entry = typeof chosen === "string" ? models.find((/** @type {any} */ m) => m.name === chosen || m.id === chosen) : chosen;
-    const embedded = entry?.embedded ?? entry?.provider === "embedded" ?? /embedded/.test(name);
+    const models = rows(await getJson("/models"));
+    const model = models.find((entry) => entry.chosen) ?? models[0];
+    if (!model) return fill(place, "No model is connected yet. ", connect());
+    const note = clean(model.note);
     fill(
       place,
       "Answering: ",
-      h("strong", {}, clean(name)),
-      embedded || /embedded/.test(name)
-        ? [". It is small and runs inside this server: no key, no network, good for simple work with files. ", connect()]
-        : ".",
+      h("strong", {}, clean(model.name)),
+      note ? `. ${note.replace(/\.?$/, ".")}` : ".",
+      model.name === EMBEDDED && [" It needs no key and no network. ", connect()],
     );
-  } catch {
-    fill(place, "Which model answers could not be asked.");
+  } catch (error) {
+    fill(place, error instanceof ApiError ? clean(error.message) : "Which model answers is not known.");
   }
 }
 
