@@ -27,8 +27,9 @@ def one_line(text: str, width: int = 100) -> str:
 
 
 def say(text: str = "") -> None:
-    """Write a line of a command's result."""
+    """Write a line of a command's result, in order with the notes beside it."""
     sys.stdout.write(clean(text) + "\n")
+    sys.stdout.flush()
 
 
 def note(text: str) -> None:
