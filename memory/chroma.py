@@ -12,6 +12,7 @@ import asyncio
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import shutil
 import threading
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from chromadb.api.models.Collection import Collection
 
 T = TypeVar("T")
+_LOG = logging.getLogger(__name__)
 _BATCH = 100
 _HNSW = {
     "space": "cosine",
@@ -186,15 +188,20 @@ class ChromaBackend:
 
     def _shut(self, reached: int) -> None:
         with self._lock:
-            if self._client is not None:
-                self._client.close()
-                _flush(self._folder / self._data)
-                marker = self._folder / "clean.json.part"
-                marker.write_text(json.dumps({"data": self._data, "reached": reached}))
-                marker.replace(self._folder / "clean.json")
-            self._client = None
-            self._indexes.clear()
-            self._release()
+            try:
+                if self._client is not None:
+                    self._client.close()
+                    _flush(self._folder / self._data)
+                    marker = self._folder / "clean.json.part"
+                    marker.write_text(json.dumps({"data": self._data, "reached": reached}))
+                    marker.replace(self._folder / "clean.json")
+            except Exception:  # noqa: BLE001 - a failing cache must not keep us from stopping
+                # Without its marker the folder is filled anew at the next start.
+                _LOG.exception("Chroma did not stop cleanly; its index will be rebuilt")
+            finally:
+                self._client = None
+                self._indexes.clear()
+                self._release()
 
     def _release(self) -> None:
         if self._held is not None:

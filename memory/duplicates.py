@@ -6,12 +6,11 @@ from memory.identity import content_hash, may_merge, merge_key
 from memory.records import Shortcut, Tip
 from memory.rows import load, vector_text
 from memory.tables import embeddings, entries
-from memory.vectors import nearest, unpack
+from memory.vectors import FLOAT16_BYTES, nearest, unpack
 
 NEAR_COSINE = 0.92
 """From here on two texts say the same (a judgement for MiniLM, not measured)."""
 _NEIGHBOURS = 5
-_FLOAT16_BYTES = 2
 
 
 def find_twin(
@@ -52,7 +51,7 @@ def _find_near(
             embeddings.c.vector.is_not(None),
         )
     ).all()
-    dim = len(vector) // _FLOAT16_BYTES
+    dim = len(vector) // FLOAT16_BYTES
     [query] = unpack([vector], dim)
     matrix = unpack([row[1] for row in rows], dim)
     for entry_id, cosine in nearest([row[0] for row in rows], matrix, query, _NEIGHBOURS):

@@ -1,27 +1,20 @@
 """Find what helps with a task: by meaning, by words and by what it is about."""
 
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import PurePath
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
-from sqlalchemy import Connection, and_, or_, select
 
 from memory.base import Embedder, Vector
+from memory.candidates import POOL, Pool, file_names, file_patterns, gather
 from memory.database import Database
 from memory.indexer import Indexer
-from memory.lexical import query_words, search_lexical
+from memory.lexical import query_words
 from memory.ranking import diversify, fuse, is_withheld, overlap
 from memory.records import Entry, Frozen, Kind, Recall, Recalled, RecallQuery, Scope, Tip
-from memory.rows import load_entries
-from memory.tables import embeddings, entries
 from memory.uses import UseLog
-from memory.vectors import RECALLABLE, unpack
 
 _LOG = logging.getLogger(__name__)
-_POOL = 50
-"""Candidates that each search may name."""
 
 
 class RecallSettings(Frozen):
@@ -43,15 +36,6 @@ class RecallSettings(Frozen):
     """Score against variety in the final choice; 1 looks at the score only."""
     withhold: float = 0.1
     """Chance that a run goes without an entry, to measure what it is worth; 0 switches it off."""
-
-
-@dataclass(frozen=True)
-class _Pool:
-    """The candidates of one kind, as SQL has them now."""
-
-    entries: Mapping[str, Entry]
-    vectors: Mapping[str, Vector]
-    lexical: Mapping[str, float]
 
 
 class Recaller:
@@ -91,12 +75,15 @@ class Recaller:
         self, query: RecallQuery, decided: Mapping[str, bool], *, withhold: float
     ) -> Recall:
         vector, degraded = await self._embed(query.text)
+        space = None if self._embedder is None else self._embedder.space
         items: list[Recalled] = []
         for kind in query.kinds:
             hits, trouble = await self._near(query, kind, vector)
             degraded = degraded or trouble
             pool = await self._database.read(
-                lambda connection, kind=kind, hits=hits: self._gather(connection, query, kind, hits)
+                lambda connection, kind=kind, hits=hits: gather(
+                    connection, query, kind, hits, space=space
+                )
             )
             chosen = self._choose(query, kind, pool, vector)
             items += [_draw(item, query.run_id, decided, withhold) for item in chosen]
@@ -117,49 +104,15 @@ class Recaller:
         if vector is None or self._indexer is None:
             return (), ""
         found = await self._indexer.search(
-            namespace=query.namespace, kind=kind, vector=vector, k=_POOL
+            namespace=query.namespace, kind=kind, vector=vector, k=POOL
         )
         return [entry_id for entry_id, _ in found.hits], found.degraded
-
-    def _gather(
-        self, connection: Connection, query: RecallQuery, kind: Kind, near: Sequence[str]
-    ) -> _Pool:
-        """Unite the searches and look every id up in SQL: an index only suggests."""
-        lexical = dict(
-            search_lexical(connection, query.text, namespace=query.namespace, kind=kind, k=_POOL)
-        )
-        about = _in_scope(connection, query, kind)
-        ids = list(dict.fromkeys([*near, *lexical, *about]))
-        loaded = load_entries(connection, ids)
-        allowed = {
-            entry_id: loaded[entry_id]
-            for entry_id in ids
-            if entry_id in loaded and _is_allowed(loaded[entry_id], query, kind)
-        }
-        vectors = self._vectors(connection, list(allowed))
-        return _Pool(allowed, vectors, {key: lexical[key] for key in lexical if key in allowed})
-
-    def _vectors(self, connection: Connection, ids: Sequence[str]) -> dict[str, Vector]:
-        if self._embedder is None:
-            return {}
-        rows = connection.execute(
-            select(embeddings.c.entry_id, embeddings.c.vector)
-            .join(entries, entries.c.id == embeddings.c.entry_id)
-            .where(
-                entries.c.id.in_(ids),
-                embeddings.c.version == entries.c.head_version,
-                embeddings.c.space == self._embedder.space,
-                embeddings.c.vector.is_not(None),
-            )
-        ).all()
-        matrix = unpack([row[1] for row in rows], self._embedder.dim)
-        return {row[0]: vector for row, vector in zip(rows, matrix, strict=True)}
 
     def _choose(
         self,
         query: RecallQuery,
         kind: Kind,
-        pool: _Pool,
+        pool: Pool,
         vector: Vector | None,
     ) -> list[Recalled]:
         dense = (
@@ -168,7 +121,8 @@ class Recaller:
             else {key: float(row @ vector) for key, row in pool.vectors.items()}
         )
         boosts = {key: self._boost(entry, query) for key, entry in pool.entries.items()}
-        scores = self._score(pool, kind, dense, boosts)
+        at_hand = {key for key, entry in pool.entries.items() if _is_at_hand(entry, query)}
+        scores = self._score(pool, kind, dense, boosts, at_hand)
         words = {key: query_words(pool.entries[key].text) for key in scores}
 
         def alike(one: str, other: str) -> float:
@@ -189,15 +143,16 @@ class Recaller:
 
     def _score(
         self,
-        pool: _Pool,
+        pool: Pool,
         kind: Kind,
         dense: Mapping[str, float],
         boosts: Mapping[str, tuple[float, str]],
+        at_hand: Collection[str],
     ) -> dict[str, float]:
         kept = {
             key
             for key in pool.entries
-            if boosts[key][0] >= self._settings.file_boost
+            if key in at_hand
             or self._is_near(dense.get(key), key in pool.lexical, bool(boosts[key][1]))
         }
         alpha = self._settings.alpha[kind] if dense else 0.0
@@ -208,12 +163,7 @@ class Recaller:
         )
         scores = {key: fused.get(key, 0.0) + boosts[key][0] for key in pool.entries if key in kept}
         floor = self._settings.min_share * max(scores.values(), default=0.0)
-        at_hand = self._settings.file_boost
-        return {
-            key: score
-            for key, score in scores.items()
-            if score >= floor or boosts[key][0] >= at_hand
-        }
+        return {key: score for key, score in scores.items() if score >= floor or key in at_hand}
 
     def _is_near(self, cosine: float | None, worded: bool, about: bool) -> bool:
         if cosine is None:
@@ -223,51 +173,29 @@ class Recaller:
         return cosine >= self._settings.min_cosine_alone
 
     def _boost(self, entry: Entry, query: RecallQuery) -> tuple[float, str]:
-        scope = entry.body.scope if isinstance(entry.body, Tip) else Scope()
-        names = {PurePath(file).name for file in query.files} | set(query.files)
-        if scope.level == "file" and scope.key in names:
+        scope = _scope(entry)
+        if _is_at_hand(entry, query):
             return self._settings.file_boost, f"file {scope.key}"
-        if scope.level == "file" and scope.key in _patterns(query):
+        if scope.level == "file" and scope.key in file_patterns(query):
             return self._settings.pattern_boost, f"file {scope.key}"
         if scope.level == "tool" and scope.key in query.tools:
             return self._settings.tool_boost, f"tool {scope.key}"
         return 0.0, ""
 
 
+def _scope(entry: Entry) -> Scope:
+    return entry.body.scope if isinstance(entry.body, Tip) else Scope()
+
+
+def _is_at_hand(entry: Entry, query: RecallQuery) -> bool:
+    scope = _scope(entry)
+    return scope.level == "file" and scope.key in file_names(query)
+
+
 def _draw(item: Recalled, run_id: str, decided: Mapping[str, bool], probability: float) -> Recalled:
     entry_id = item.entry.id
     withheld = decided.get(entry_id, is_withheld(run_id, entry_id, probability))
     return item.model_copy(update={"withheld": withheld})
-
-
-def _patterns(query: RecallQuery) -> set[str]:
-    return {f"*{suffix}" for file in query.files if (suffix := PurePath(file).suffix)}
-
-
-def _in_scope(connection: Connection, query: RecallQuery, kind: Kind) -> list[str]:
-    """Return the entries about the files and tools at hand, newest first."""
-    names = {PurePath(file).name for file in query.files} | set(query.files)
-    keys = sorted(names | _patterns(query))
-    about = or_(
-        and_(entries.c.scope_level == "file", entries.c.scope_key.in_(keys)),
-        and_(entries.c.scope_level == "tool", entries.c.scope_key.in_(query.tools)),
-    )
-    found = connection.execute(
-        select(entries.c.id)
-        .where(
-            entries.c.namespace == query.namespace,
-            entries.c.kind == kind,
-            entries.c.status.in_(RECALLABLE),
-            about,
-        )
-        .order_by(entries.c.id.desc())
-        .limit(_POOL)
-    )
-    return [row[0] for row in found]
-
-
-def _is_allowed(entry: Entry, query: RecallQuery, kind: Kind) -> bool:
-    return entry.namespace == query.namespace and entry.kind == kind and entry.status in RECALLABLE
 
 
 def _reasons(cosine: float | None, bm25: float | None, about: str) -> tuple[str, ...]:

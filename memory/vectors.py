@@ -10,6 +10,7 @@ from memory.base import Vector
 from memory.tables import embeddings, entries
 
 RECALLABLE = ("trial", "active")
+FLOAT16_BYTES = 2
 Scored = tuple[str, float]
 
 

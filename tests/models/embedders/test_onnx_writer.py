@@ -1,4 +1,7 @@
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 from models.embedders import onnx_writer as onnx
 from models.embedders.safetensors import read_floats
 
-ort = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+ort: Any = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 
 
 @given(
@@ -17,7 +20,7 @@ ort = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
         elements=st.floats(-9, 9, width=32),
     )
 )
-def test_the_runtime_reads_what_is_written(array):
+def test_the_runtime_reads_what_is_written(array: npt.NDArray[np.float32]) -> None:
     model = onnx.model(
         "sum",
         [onnx.node("Add", ["x", "c"], "y"), onnx.node("Transpose", ["y"], "z", perm=(1, 0))],
@@ -30,7 +33,7 @@ def test_the_runtime_reads_what_is_written(array):
     np.testing.assert_allclose(out, (array + 1).T)
 
 
-def test_negative_and_float_attributes_survive():
+def test_negative_and_float_attributes_survive() -> None:
     model = onnx.model(
         "norm",
         [
@@ -46,6 +49,6 @@ def test_negative_and_float_attributes_survive():
     assert out.sum() == pytest.approx(1)
 
 
-def test_bytes_that_are_no_safetensors_file_are_refused():
+def test_bytes_that_are_no_safetensors_file_are_refused() -> None:
     with pytest.raises(ValueError, match="expected a safetensors header"):
         read_floats(b"\xff" * 16)
