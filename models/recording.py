@@ -17,7 +17,6 @@ from models import base
 from models.base import (
     ModelError,
     ModelInfo,
-    ModelRequestError,
     OnText,
     RateLimitedError,
     ScriptExhaustedError,
@@ -88,10 +87,16 @@ class RecordingModel:
 
 
 class ReplayModel:
-    """Answer from a recording; equal calls are answered in the order of the recording."""
+    """Answer from a recording; equal calls are answered in the order of the recording.
 
-    def __init__(self, path: Path) -> None:
+    With `match="exact"` a call must be the recorded one to the letter. With `match="order"` the
+    calls of one purpose are answered in turn, whatever their prompts say, so that a recording
+    outlives a change of wording.
+    """
+
+    def __init__(self, path: Path, *, match: Literal["exact", "order"] = "exact") -> None:
         self._path = path
+        self._match = match
         self._lines = _read(path)
         self._left = list(range(len(self._lines)))
         self._info = self._lines[0].model if self._lines else REPLAY_INFO
@@ -113,7 +118,9 @@ class ReplayModel:
         """
         wanted = key(request)
         for place in self._left:
-            if key(self._lines[place].request) == wanted:
+            recorded = self._lines[place].request
+            same = recorded.purpose == request.purpose
+            if same and (self._match == "order" or key(recorded) == wanted):
                 self._left.remove(place)
                 return _played(self._lines[place], on_text)
         raise ScriptExhaustedError(self._why_missing(request))
@@ -156,7 +163,7 @@ def _read(path: Path) -> Sequence[Recorded]:
             lines.append(Recorded.model_validate_json(line))
         except ValidationError as error:
             message = f"Line {number} of recording {str(path)!r} is not a recorded call: {error}"
-            raise ModelRequestError(message) from error
+            raise ModelError(message) from error
     return lines
 
 
