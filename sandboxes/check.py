@@ -136,7 +136,7 @@ async def _verdict(
             return await check.ask(Trial(place, workspace, outside))
     except TimeoutError:
         return Verdict(held=False, detail="the backend did not come back in time")
-    except SandboxError as error:
+    except (SandboxError, OSError) as error:
         return Verdict(held=False, detail=f"the backend failed: {type(error).__name__}: {error}")
     finally:
         await place.close()

@@ -52,9 +52,10 @@ class BubblewrapGuard:
     async def kill(self, pid: int) -> int:
         """Kill bubblewrap, then wait until its pid namespace is empty."""
         living = await asyncio.to_thread(descendants, pid)
-        kill_all(living[:1])
         self._collect()
         first = self.field("child-pid")
+        # Its namespace dies with bubblewrap; before there is one, each is killed by itself.
+        kill_all(living if first is None else living[:1])
         if first is not None and not await wait_for_death(first, _DEATH_S):
             kill_all([first])
             await wait_for_death(first, _DEATH_S)
@@ -62,7 +63,11 @@ class BubblewrapGuard:
 
     def disk_exceeded(self) -> bool:
         """Return whether the workspace is over its limit and grew."""
-        return self.workspace.usage() > max(self.limits.disk_bytes, self.disk_before)
+        return self.is_over(self.workspace.usage())
+
+    def is_over(self, usage: int) -> bool:
+        """Return whether `usage` is over the limit and more than before the command."""
+        return usage > max(self.limits.disk_bytes, self.disk_before)
 
     def field(self, name: str) -> int | None:
         """Return a number bubblewrap told, such as `child-pid` or `exit-code`."""

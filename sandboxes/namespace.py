@@ -137,8 +137,8 @@ class NamespaceSandbox:
             report = _read_now(report_reader)
             oom = group is not None and group.oom_kills() > killed_before
             peak = group.peak() if group else guard.peak_memory or None
-        over = await asyncio.to_thread(guard.disk_exceeded)
         self._disk_before = await asyncio.to_thread(self._files.usage)
+        over = guard.is_over(self._disk_before)
         return _result(finished, guard, report, oom=oom, over=over, peak=peak)
 
     def _view(self) -> tuple[View, Sequence[str]]:
@@ -156,9 +156,13 @@ class NamespaceSandbox:
         if groups is None:
             yield None
             return
-        group = groups.take()
         try:
+            group = groups.take()
             group.set(limits)
+        except OSError as error:
+            msg = f"the control group of the command could not be set up: {error}"
+            raise SandboxError(msg) from error
+        try:
             yield group
         finally:
             groups.give(group)
