@@ -85,7 +85,7 @@ install() {
         groups="--no-default-groups"
         say "installing the packages of uv.lock into $HERE/.venv"
     fi
-    say "the first time this downloads about 300 MB; uv keeps them in its cache for the next time"
+    say "the first time this downloads about 250 MB; uv keeps them in its cache for the next time"
     # shellcheck disable=SC2086
     if sync $groups --group weights; then
         printf '%s\n' "$NOW" >".venv/.setup-$MODE"

@@ -87,8 +87,7 @@ async def _sandbox(settings: Settings) -> Finding:
     try:
         selected = await SandboxDesk(settings).selected()
     except SandboxError as error:
-        remedy = "On Debian: apt-get install bubblewrap; then: strop sandboxes check"
-        return Finding(name="sandbox", state="missing", detail=str(error), remedy=remedy)
+        return Finding(name="sandbox", state="missing", detail=str(error))
     notes = selected.capabilities.notes
     return Finding(
         name="sandbox",
