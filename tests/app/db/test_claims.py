@@ -1,0 +1,134 @@
+from datetime import timedelta
+
+import pytest
+
+from agents.state import Step
+from app.db import claims, endings, events, tasks, trace
+from app.db.records import Claim, Phase
+from app.errors import Fenced
+from memory.database import Database
+from tests.support.service import found, put, queued
+
+DONE = endings.Ending(status="succeeded", end_reason="done", answer="42")
+
+
+def _claim(database: Database, owner: str = "one", phase: Phase = "run") -> Claim:
+    claim = database.run_sync(lambda c: claims.claim(c, owner, phase))
+    assert claim is not None
+    return claim
+
+
+def _kinds(database: Database) -> list[str]:
+    rows = database.run_sync(lambda c: events.after(c, "t_1", 0, 1000))
+    return [row.data.get("status", row.kind) if row.kind == "task" else row.kind for row in rows]
+
+
+def test_a_task_is_claimed_once_and_the_oldest_first(database: Database) -> None:
+    first = queued("t_1")
+    put(database, queued("t_2", created_at=first.created_at + timedelta(seconds=1)), first)
+    assert [_claim(database).task_id for _ in range(2)] == ["t_1", "t_2"]
+    assert database.run_sync(lambda c: claims.claim(c, "two", "run")) is None
+    task = found(database)
+    assert (task.status, task.owner, task.epoch) == ("running", "one", 1)
+    assert task.started_at is not None
+
+
+def test_a_dead_process_loses_its_task_and_may_write_nothing_more(database: Database) -> None:
+    put(database, queued())
+    old = _claim(database)
+    assert database.run_sync(lambda c: claims.put_back(c, "one")) == ["t_1"]
+    assert found(database).status == "queued"
+    for write in (
+        lambda c: trace.emit(c, old, "note", {}),
+        lambda c: trace.add_step(c, old, Step(n=1, subgoal=0, thought="", calls=())),
+        lambda c: trace.begin_call(c, old, "1", "shell", {}),
+        lambda c: endings.finish(c, old, DONE, learn=True),
+        lambda c: endings.wait(c, old, "?"),
+        lambda c: endings.learned(c, old, []),
+        lambda c: claims.stumble(c, old),
+    ):
+        with pytest.raises(Fenced):
+            database.run_sync(write)
+    assert _kinds(database) == ["queued", "running", "queued"]
+
+
+def test_putting_back_by_its_own_process_does_not_count_as_a_death(database: Database) -> None:
+    put(database, queued())
+    for _ in range(5):
+        claim = _claim(database)
+        database.run_sync(lambda c, claim=claim: claims.release(c, claim))
+    task = found(database)
+    assert (task.status, task.owner, task.deaths) == ("queued", None, 0)
+    assert task.worked_seconds > 0
+
+
+def test_a_task_that_takes_down_three_processes_at_one_point_is_given_up(
+    database: Database,
+) -> None:
+    put(database, queued())
+    for owner in ("one", "two", "three"):
+        _claim(database, owner)
+        database.run_sync(lambda c, owner=owner: claims.put_back(c, owner))
+    task = found(database)
+    assert (task.status, task.end_reason, task.learning) == ("failed", "internal", "done")
+    assert "3 times" in (task.error or "")
+    assert _kinds(database)[-2:] == ["failed", "end"]
+
+
+def test_a_task_that_gets_further_each_time_may_lose_any_number_of_processes(
+    database: Database,
+) -> None:
+    put(database, queued())
+    for n in range(1, 7):
+        claim = _claim(database, f"p{n}")
+        step = Step(n=n, subgoal=0, thought="", calls=())
+        database.run_sync(lambda c, claim=claim, step=step: trace.add_step(c, claim, step))
+        database.run_sync(lambda c, n=n: claims.put_back(c, f"p{n}"))
+    assert found(database).status == "queued"
+
+
+def test_learning_is_claimed_after_the_end_and_goes_on_after_a_crash(database: Database) -> None:
+    put(database, queued())
+    claim = _claim(database)
+    assert database.run_sync(lambda c: claims.claim(c, "one", "learn")) is None
+    database.run_sync(lambda c: endings.finish(c, claim, DONE, learn=True))
+    _claim(database, "one", "learn")
+    database.run_sync(lambda c: claims.put_back(c, "one"))
+    assert found(database).status == "succeeded"
+    again = _claim(database, "two", "learn")
+    database.run_sync(lambda c: endings.learned(c, again, []))
+    assert _kinds(database) == ["queued", "running", "answer", "succeeded", "learned", "end"]
+    assert database.run_sync(lambda c: claims.claim(c, "one", "learn")) is None
+
+
+def test_a_task_that_ended_does_not_end_again(database: Database) -> None:
+    put(database, queued())
+    claim = _claim(database)
+    database.run_sync(lambda c: endings.finish(c, claim, DONE, learn=False))
+    database.run_sync(lambda c: endings.finish(c, claim, DONE, learn=False))
+    assert _kinds(database).count("end") == 1
+    assert not database.run_sync(lambda c: tasks.cancel(c, "t_1"))
+
+
+def test_cancelling_fences_whoever_works_and_closes_the_events(database: Database) -> None:
+    put(database, queued())
+    claim = _claim(database)
+    assert database.run_sync(lambda c: tasks.cancel(c, "t_1"))
+    with pytest.raises(Fenced):
+        database.run_sync(lambda c: endings.finish(c, claim, DONE, learn=True))
+    database.run_sync(lambda c: claims.release(c, claim))
+    assert found(database).status == "cancelled"
+    assert _kinds(database)[-2:] == ["cancelled", "end"]
+
+
+def test_a_question_is_answered_once_and_waits_without_an_owner(database: Database) -> None:
+    put(database, queued())
+    claim = _claim(database)
+    database.run_sync(lambda c: endings.wait(c, claim, "which?\0"))
+    task = found(database)
+    assert (task.status, task.owner, task.question) == ("waiting_input", None, "which?")
+    assert database.run_sync(lambda c: tasks.answer(c, "t_1", "this"))
+    assert not database.run_sync(lambda c: tasks.answer(c, "t_1", "that"))
+    assert found(database).reply == "this"
+    _claim(database)
+    assert found(database).question is None
