@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import httpx
 
 _MAX_BYTES = 4_000_000
+_OURSELVES = "strop"
+"""Who owns the models that our own OpenAI face lists; asking it would be asking ourselves."""
 
 
 class LocalServer(Frozen):
@@ -43,6 +45,7 @@ class Found(Frozen):
 
 class _Listed(BaseModel):
     id: str
+    owned_by: str | None = None
     max_model_len: int | None = None
     meta: dict[str, Any] | None = None
 
@@ -100,6 +103,8 @@ async def _ask(
         listed = _ModelList.model_validate_json(await _get(client, f"{base_url}/models", timeout_s))
     except ValidationError:
         return await _ask_ollama(client, name, base_url, timeout_s)
+    if any(model.owned_by == _OURSELVES for model in listed.data):
+        return None
     names = tuple(model.id for model in listed.data if "embed" not in model.id.lower())
     return Found(
         server=name,

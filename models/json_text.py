@@ -16,11 +16,12 @@ _OPENING = re.compile(r"[{\[]")
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"?|[{}\[\],:]|\s+|[^\s"{}\[\],:]+', re.DOTALL)
 """A string, a mark of punctuation, space, or a bare word; nothing is left out."""
 _LIKE_JSON = re.compile(r"""\{\s*["'}]|\[\s*["'{\[\]\-0-9tfn]""")
-_THOUGHT = re.compile(r"\s*<think>.*?</think>|.*\n\s*</think>[ \t]*\n", re.DOTALL)
-"""What a reasoning model thought aloud; some servers leave out the first mark."""
-_MAX_CHARS = 2_000_000
+_THOUGHT_BEGIN, _THOUGHT_END = "<think>", "</think>"
+_MAX_CHARS = 500_000
 _MAX_STARTS = 2_000
 """Brackets from which a value is tried; bounds the work on hostile text."""
+_MAX_FENCES = 200
+_MAX_BROKEN_FENCES = 5
 
 
 def parse_json(text: str) -> object:
@@ -34,13 +35,24 @@ def parse_json(text: str) -> object:
     if len(text) > _MAX_CHARS:
         message = f"Expected JSON of at most {_MAX_CHARS} characters, got {len(text)}."
         raise BadReplyError(message)
-    thought = _THOUGHT.match(text)
-    answer = text[thought.end() :] if thought else text
+    answer = _without_thought(text)
     for find in (_whole, _fenced, _in_prose):
         found = find(answer)
         if found:
             return found[0]
     raise BadReplyError(f"Expected JSON, but the reply holds none that can be read: {_shown(text)}")
+
+
+def _without_thought(text: str) -> str:
+    """Return `text` after what a reasoning model thought aloud, if it did."""
+    if text.lstrip().startswith(_THOUGHT_BEGIN):
+        _, closed, answer = text.partition(_THOUGHT_END)
+        return answer if closed else text
+    # Some servers leave the first mark out; the last one then stands on a line of its own,
+    # which it cannot do inside a JSON string.
+    thought, closed, answer = text.rpartition(_THOUGHT_END)
+    alone = thought.rstrip(" \t").endswith("\n") and answer.lstrip(" \t").startswith("\n")
+    return answer if closed and alone else text
 
 
 def _whole(text: str) -> tuple[object] | None:
@@ -51,11 +63,16 @@ def _whole(text: str) -> tuple[object] | None:
 
 def _fenced(text: str) -> tuple[object] | None:
     last: tuple[object] | None = None
-    position = 0
-    while opening := _FENCE.search(text, position):
+    position, broken = 0, 0
+    for _ in range(_MAX_FENCES):
+        opening = _FENCE.search(text, position)
+        if opening is None:
+            break
         start = _skip_space(text, opening.end())
-        found = _value_at(text, start, repair=True) if start < len(text) else None
+        mend = broken < _MAX_BROKEN_FENCES
+        found = _value_at(text, start, repair=mend) if start < len(text) else None
         position = opening.end()
+        broken += found is None
         if found and text.startswith("```", _skip_space(text, found[1])):
             last = (found[0],)
             position = _skip_space(text, found[1]) + len("```")

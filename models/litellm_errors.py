@@ -21,6 +21,7 @@ _MAX_MESSAGE = 600
 _BY_NAME: dict[str, tuple[type[ModelError], str]] = {
     "Timeout": (ModelTimeoutError, "Try again, or allow more time."),
     "APITimeoutError": (ModelTimeoutError, "Try again, or allow more time."),
+    "TimeoutError": (ModelTimeoutError, "Try again, or allow more time."),
     "TimeoutException": (ModelTimeoutError, "Try again, or allow more time."),
     "RateLimitError": (RateLimitedError, "Try again later."),
     "ContextWindowExceededError": (

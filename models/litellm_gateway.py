@@ -18,7 +18,6 @@ from typing import Any
 
 from models.base import (
     BadReplyError,
-    ModelError,
     ModelInfo,
     ModelServerError,
     ModelTimeoutError,
@@ -72,8 +71,6 @@ class LiteLLMModel:
             async with asyncio.timeout(request.timeout_s):
                 await self._fill(litellm, call, arrived, request.timeout_s, on_text)
             message = arrived.message()
-        except ModelError:
-            raise
         except TimeoutError:
             text = f"Model {self._info.name!r} gave no whole answer in {request.timeout_s} s."
             raise ModelTimeoutError(text) from None
@@ -230,6 +227,12 @@ def load_litellm() -> ModuleType:
     for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     return litellm
+
+
+async def close_connections() -> None:
+    """Close what LiteLLM keeps open for providers whose clients we do not make ourselves."""
+    if load_litellm.cache_info().currsize:
+        await load_litellm().close_litellm_async_clients()
 
 
 def _hush() -> None:

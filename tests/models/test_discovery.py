@@ -45,6 +45,11 @@ async def test_a_server_without_models_is_no_find():
         assert await discover([LocalServer(name="vllm", port=empty.port)], timeout_s=5.0) == ()
 
 
+async def test_our_own_server_is_never_found(server: OpenAIServer):
+    server.owned_by = "strop"
+    assert await discover([LocalServer(name="vllm", port=server.port)], timeout_s=5.0) == ()
+
+
 async def test_a_given_address_is_asked(server: OpenAIServer, closed_port: int):
     found = await discover_at(server.base_url + "/")
     assert found is not None

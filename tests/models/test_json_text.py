@@ -112,7 +112,12 @@ def test_answers_as_models_write_them_are_read(text: str, value: object):
         ("{" * 100_000, "none"),
         ('{"a":' * 50_000, "none"),
         ("1" * 5000, "none"),
-        ("x" * 2_000_001, "at most"),
+        ("x" * 500_001, "at most"),
+        ("\n" * 400_000 + "</think>x", "none"),
+        ('```\n{"' * 60_000, "none"),
+        ('{"a": [' * 60_000, "none"),
+        ("{x" * 200_000, "none"),
+        ('["' * 200_000, "none"),
     ],
 )
 def test_what_is_no_json_is_told_with_what_came(text: str, words: str):

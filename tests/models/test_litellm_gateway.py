@@ -25,7 +25,7 @@ from models.base import (
     UnknownModelError,
 )
 from models.catalogue import BUILT_IN, Catalogue
-from models.litellm_gateway import LiteLLMModel, load_litellm
+from models.litellm_gateway import LiteLLMModel, close_connections, load_litellm
 from models.messages import Message, OutputSchema, Reply, Request, ToolCall, ToolSchema
 from tests.support.openai_server import Answer, OpenAIServer, error, text
 
@@ -278,6 +278,13 @@ async def test_calls_at_the_same_time_do_not_mix(server: OpenAIServer):
     assert [reply.message.content for reply, _ in replies] == [str(n) * 3 for n in range(10, 18)]
 
 
+async def test_connections_that_litellm_keeps_can_be_closed(server: OpenAIServer):
+    kept = INFO.model_copy(update={"model_id": "hosted_vllm/m"})
+    reply = await model(server, kept).complete(request())
+    assert reply.message.content == "hello"
+    await close_connections()
+
+
 def test_calls_from_several_event_loops_work(server: OpenAIServer):
     for _ in range(3):
         reply, _ = asyncio.run(answers(server, True, request()))
@@ -365,7 +372,7 @@ async def test_geminis_own_api_is_spoken(server: OpenAIServer):
 
 
 async def test_anthropics_stream_is_read(server: OpenAIServer):
-    block = {"type": "tool_use", "id": "t1", "name": "add", "input": {}}
+    block: dict[str, Any] = {"type": "tool_use", "id": "t1", "name": "add", "input": {}}
     events: list[dict[str, Any]] = [
         {
             "type": "message_start",
@@ -451,6 +458,14 @@ async def test_a_stream_of_another_api_that_breaks_is_no_whole_answer(
 
 def elsewhere(server: OpenAIServer, info: ModelInfo) -> LiteLLMModel:
     return LiteLLMModel(info, api_base=f"http://127.0.0.1:{server.port}", api_key=SECRET)
+
+
+async def test_a_key_of_the_environment_is_not_sent_to_another_address(
+    server: OpenAIServer, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("OPENAI_API_KEY", SECRET)
+    await LiteLLMModel(INFO, api_base=server.base_url).complete(request())
+    assert server.headers[0]["Authorization"] == "Bearer not-needed"
 
 
 def test_built_in_cards_agree_with_the_price_map():

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from models.base import ModelRequestError, RateLimitedError, ScriptExhaustedError
+from models.base import ModelError, RateLimitedError, ScriptExhaustedError
 from models.messages import Message, Request
 from models.recording import RecordingModel, ReplayModel
 from models.scripted import ScriptedModel, tool_call_message
@@ -75,5 +75,5 @@ async def test_a_damaged_recording_is_told_by_its_line(tmp_path: Path):
     await record(path, request("a"))
     with path.open("a") as file:
         file.write('{"cut')
-    with pytest.raises(ModelRequestError, match="Line 2"):
+    with pytest.raises(ModelError, match="Line 2"):
         ReplayModel(path)

@@ -70,6 +70,7 @@ class OpenAIServer:
         self.requests: list[Json] = []
         self.headers: list[dict[str, str]] = []
         self.models = tuple(models)
+        self.owned_by = "test"
         self.lists_models = True
         """Whether `/v1/models` is there; old servers lack it."""
         self.stopping = threading.Event()
@@ -149,9 +150,9 @@ class _Handler(BaseHTTPRequestHandler):
         """Keep quiet."""
 
     def do_GET(self) -> None:
-        models = self._owner.models
+        models, owner = self._owner.models, self._owner.owned_by
         if self.path == "/v1/models" and self._owner.lists_models:
-            listed = [{"id": name, "object": "model", "owned_by": "test"} for name in models]
+            listed = [{"id": name, "object": "model", "owned_by": owner} for name in models]
             self._send(200, {}, json.dumps({"object": "list", "data": listed}).encode())
         elif self.path == "/api/tags":
             named = [{"name": name} for name in models]
