@@ -242,8 +242,13 @@ def _open_client(data: Path) -> "Client":
     from chromadb import PersistentClient  # noqa: PLC0415 - heavy, and wants the variable above
     from chromadb.config import Settings  # noqa: PLC0415 - as above
 
-    settings = Settings(anonymized_telemetry=False)
-    return cast("Client", PersistentClient(path=data, settings=settings))
+    # By itself Chroma obeys a `.env` in the working directory, which may name any class.
+    options: dict[str, Any] = {
+        "_env_file": None,
+        "anonymized_telemetry": False,
+        "chroma_api_impl": "chromadb.api.rust.RustBindingsAPI",
+    }
+    return cast("Client", PersistentClient(path=data, settings=Settings(**options)))
 
 
 def _flush(folder: Path) -> None:

@@ -149,6 +149,17 @@ async def test_a_clean_stop_keeps_chroma_and_an_unclean_one_empties_it(tmp_path:
     assert count_data(tmp_path) == 1
 
 
+async def test_a_file_in_the_working_directory_does_not_steer_chroma(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".env").write_text("CHROMA_API_IMPL=chromadb.api.fastapi.FastAPI\n")
+    monkeypatch.chdir(tmp_path)
+    backend = discover()["chroma"](tmp_path / "index")
+    assert await backend.start() == 0
+    assert await (await backend.collection("c", DIM)).count() == 0
+    await backend.close(0)
+
+
 async def test_a_marker_that_cannot_be_read_counts_as_an_unclean_stop(tmp_path: Path) -> None:
     (tmp_path / "clean.json").write_text("{")
     backend = discover()["chroma"](tmp_path)
