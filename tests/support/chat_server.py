@@ -3,20 +3,19 @@
 import asyncio
 import contextlib
 import json
-import socket
-import threading
 from collections.abc import AsyncIterator, Generator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.datastructures import UploadFile
 from typing_extensions import override
+
+from tests.support.served import Served
 
 WEB = Path(__file__).parents[2] / "app" / "web"
 POLICY = "default-src 'self'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'"
@@ -78,11 +77,8 @@ class ChatServer:
 
     def start(self) -> None:
         """Serve; on the same port as before, if there was one."""
-        listener = socket.socket()
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(("127.0.0.1", self.port))
-        self.port = listener.getsockname()[1]
-        self._serving = _Serving(_application(self), listener)
+        self._serving = _Serving(_application(self), self.port)
+        self.port = self._serving.port
 
     def stop(self) -> None:
         """End every stream and stop serving."""
@@ -138,38 +134,26 @@ class ChatServer:
 class _Serving:
     """One life of the server."""
 
-    def __init__(self, application: FastAPI, listener: socket.socket) -> None:
+    def __init__(self, application: FastAPI, port: int) -> None:
         self.generation = 0
         self.woken = asyncio.Event()
-        self._loop = asyncio.new_event_loop()
-        self._listener = listener
-        config = uvicorn.Config(
-            application, log_level="critical", lifespan="off", timeout_graceful_shutdown=2
-        )
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        with self._listener, contextlib.closing(self._loop):
-            self._loop.run_until_complete(self._server.serve(sockets=[self._listener]))
+        self._served = Served(application, port=port)
+        self.port = self._served.port
 
     def _wake(self) -> None:
         self.woken.set()
         self.woken = asyncio.Event()
 
     def wake(self) -> None:
-        self._loop.call_soon_threadsafe(self._wake)
+        self._served.loop.call_soon_threadsafe(self._wake)
 
     def drop(self) -> None:
         self.generation += 1
         self.wake()
 
     def stop(self) -> None:
-        self._server.should_exit = True
         self.drop()
-        self._thread.join(timeout=10)
+        self._served.stop()
 
 
 def _application(server: ChatServer) -> FastAPI:

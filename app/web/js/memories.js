@@ -41,7 +41,7 @@ function recalled(item) {
 export function drawLearned(place, items) {
   fill(
     place,
-    h("h3", {}, "Learned", h("span", { class: "count" }, plural(items.length, "proposal"))),
+    h("h3", {}, "Learned", items.length > 0 && h("span", { class: "count" }, plural(items.length, "proposal"))),
     items.length === 0 && h("p", { class: "fine" }, "This run taught nothing new."),
     items.length > 0 && h("ul", { class: "memories" }, items.map(learned)),
     items.some((item) => item.outcome !== "refused") &&
