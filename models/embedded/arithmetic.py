@@ -185,7 +185,7 @@ def _dates(text: str) -> list[str] | None:
             f"print(f'ANSWER: {{day.isoformat()}} ({{{week}[day.weekday()]}}) is ' + {label!r} + '.')",
         ]
     if m := re.fullmatch(
-        rf"(?:(?:what|which) )?(?:(?:day|weekday)(?: of the week)?)(?: (?:is|was|will|did|does))?(?: it)? ?(?:be )?(?:on )?({_DATE})(?: (?:fall|be)(?: on)?)?",
+        rf"(?:(?:what|which) )?(?:(?:day|weekday)(?: of the week)?)(?: (?:is|was|will|did|does))?(?: it)? ?(?:be )?(?:on )?({_DATE})(?: (?:fall|be|was|is)(?: on)?)?",
         text,
         re.IGNORECASE,
     ):

@@ -110,8 +110,12 @@ def _read_tip(line: str, dialect: Dialect) -> Dialect:
 
 def mend(name: str, dialect: Dialect, report: str) -> Dialect:
     """Return the dialect with everything changed that a report of errors and oddities tells."""
-    head = _head(report) if f"{name} " in report or f"{name}:" in report else []
+    shape = re.search(rf"{re.escape(name)}(?: reads as a single|: \d+ fields| has no rows)", report)
+    head = _head(report) if shape else []
+    reading = re.findall(r"(?m)^reading (\S.*?) as \{", report)
     if "UnicodeDecodeError" in report:
+        if reading and reading[-1] != name:
+            return dialect
         utf16 = re.search(r"can't decode byte 0xf[ef] in position 0", report)
         return replace(dialect, encoding="utf-16" if utf16 else "cp1252")
     if (

@@ -11,7 +11,12 @@ from typing import Any
 from models.embedded.times import take_times
 
 _NUMBER = r"-?[$€£]?\d[\d,]*(?:\.\d+)?"
-_END = r"(?=$|[|,.;:?!\n]| (?:in|on|at|for|from|of|per|by|with|where|whose|when|who|that|which|during|between|before|after|since|until|and|is|are|was|were|has|have|had|did|do|does|over|above|below|under|each|across|within|among|not|except|excluding|sold|made|placed|recorded|measured|occurred|there|if|to|using|as)\b)"
+_END = (
+    r"(?=\s*(?:$|[|,.;:?!\n])| (?:in|on|at|for|from|of|per|by|with|where|whose|when|who|that|which"
+    r"|during|between|before|after|since|until|and|is|are|was|were|has|have|had|did|do|does|over|above"
+    r"|below|under|each|across|within|among|not|except|excluding|sold|made|placed|recorded|measured"
+    r"|occurred|there|if|to|using|as|than)\b)"
+)
 _WORDS = r"[^\s|,;:?!]+(?: [^\s|,;:?!]+){0,4}?"
 _OPS = {
     "mean": r"average|mean|avg",
@@ -35,6 +40,34 @@ _ADJECTIVES = {
     "youngest": ("lowest", "age"),
     "heaviest": ("highest", "weight"),
     "tallest": ("highest", "height"),
+}
+_COMPARED = {
+    "older": (">", "age"),
+    "younger": ("<", "age"),
+    "taller": (">", "height"),
+    "heavier": (">", "weight"),
+    "lighter": ("<", "weight"),
+    "cheaper": ("<", "price"),
+    "more expensive": (">", "price"),
+    "hotter": (">", "temperature"),
+    "warmer": (">", "temperature"),
+    "colder": ("<", "temperature"),
+    "cooler": ("<", "temperature"),
+    "longer": (">", "duration"),
+    "slower": (">", "duration"),
+    "faster": ("<", "duration"),
+}
+_ASKED = {
+    "old": "age",
+    "tall": "height",
+    "heavy": "weight",
+    "long": "duration",
+    "expensive": "price",
+    "hot": "temperature",
+    "warm": "temperature",
+    "cold": "temperature",
+    "much is": "price",
+    "much does": "price",
 }
 _PERIODS = {
     "year": "@year",
@@ -196,6 +229,10 @@ def _take_filters(cutter: _Cutter, query: Query) -> None:
             (found["c"].strip(), ">=", _plain(found["a"])),
             (found["c"].strip(), "<=", _plain(found["b"])),
         ]
+    compared = "|".join(_COMPARED)
+    while found := cutter.cut(rf"\b(?P<w>{compared}) than (?P<v>{_NUMBER}){unit}"):
+        sign, name = _COMPARED[found["w"].lower()]
+        query.filters.append((name, sign, _plain(found["v"])))
     for sign, words in _SIGNS.items():
         while found := cutter.cut(
             rf"(?:\b{_LEAD} )*{column}(?:(?:is|was|are|were|of|has|have|had) )?(?:{words}) ?(?P<v>{_NUMBER}){unit}(?! (?!and|or|in|on|for|per|by|from|at|each|where|with|did|do|were|was|are|is|have|has|had)[a-z])"
@@ -293,7 +330,7 @@ def _take_target(query: Query, phrase: str) -> None:
 def _take_which(cutter: _Cutter, query: Query) -> bool:
     """Take `which X has the highest Y`, `who sold the most Y`, `when was the highest Y`."""
     adjectives = "|".join(_ADJECTIVES)
-    subject = rf"\b(?:(?:in |on |at |for )?(?:which|what)(?: of the)? (?P<g>{_WORDS})|(?P<who>who|when|where))"
+    subject = rf"\b(?:(?:in |on |at |for )?(?:which|what)(?: of the)?(?! (?:is|are|was|were)\b) (?P<g>{_WORDS})|(?P<who>who|when|where))"
     if found := cutter.cut(rf"{subject} (?:is|are|was|were) (?:the )?(?P<a>{adjectives})\b"):
         query.pick, query.target = _ADJECTIVES[found["a"].lower()]
         query.ops = ["auto"]
@@ -354,7 +391,7 @@ def _take_measures(cutter: _Cutter, query: Query) -> bool:
         rf"\b(?P<ops>(?:{every})(?:(?:,? and (?:the )?|, (?:the )?)(?:{every}))*)(?: (?:value|amount|reading)s?)?(?: of)?(?: all)?(?: the)? (?P<t>(?:(?:total|daily|hourly|monthly) )?{_WORDS}(?: (?:times|multiplied by|×|\*) {_WORDS})?){_END}"
     )
     if not found:
-        found = cutter.cut(rf"\bhow much (?P<t>{_WORDS}){_END}")
+        found = cutter.cut(rf"\bhow much (?!is\b|does\b)(?P<t>{_WORDS}){_END}")
         if not found:
             return _take_adjective(cutter, query)
         query.ops, words = ["sum"], found["t"]
@@ -390,6 +427,9 @@ def _take_values(cutter: _Cutter, query: Query) -> bool:
         r"\b(?:list|show|give|print|find|select|return|extract|keep|filter)\b(?: me)?(?: all)?(?: of)?(?: the)? (?:rows|records|entries|lines)\b"
     ):
         query.ops = ["rows"]
+        return True
+    if found := cutter.cut(rf"\bhow (?P<a>{'|'.join(_ASKED)})(?: (?:is|was|are))?\b"):
+        query.ops, query.target = ["value"], _ASKED[found["a"].lower()]
         return True
     found = cutter.cut(
         rf"\b(?:(?:which|what)(?! (?:is|are|was|were)\b)|(?:what|which) (?:is|are|was|were)(?: the)?|list|show|give|tell|look up|find)(?: me)?(?: all)?(?: the)?(?: (?:different|distinct|unique))? (?P<t>{_WORDS}){_END}"

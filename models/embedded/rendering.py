@@ -2,10 +2,12 @@
 
 import ast
 import re
+from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
 from pprint import pformat
 from textwrap import dedent
+from typing import Any, cast
 
 from models.embedded.dialect import Dialect
 from models.embedded.query import Query
@@ -24,40 +26,57 @@ class _Bare(ast.NodeTransformer):
 
 
 @cache
-def _library() -> str:
-    """Return the parts of the table program as one text, without imports of each other."""
-    imports: list[str] = []
-    bodies: list[ast.stmt] = []
+def _library() -> tuple[tuple[str, str], ...]:
+    """Return the imports and definitions of the table program, each with its name."""
+    pieces: dict[str, str] = {}
     for part in _PARTS:
         source = (files("models.embedded") / "programs" / f"{part}.py").read_text(encoding="utf-8")
         for node in ast.parse(source).body[1:]:
-            if isinstance(node, ast.Import | ast.ImportFrom):
-                line = ast.unparse(node)
-                if "models.embedded" not in line and line not in imports:
-                    imports.append(line)
-            else:
-                bodies.append(_Bare().visit(node))
-    return "\n".join([*imports, *(ast.unparse(body) for body in bodies)])
+            line = ast.unparse(_Bare().visit(node))
+            if "models.embedded" not in line:
+                pieces.setdefault(line, getattr(node, "name", ""))
+    imports = [item for item in pieces.items() if re.match("import |from ", item[0])]
+    return (*imports, *(item for item in pieces.items() if item not in imports))
+
+
+def _unneeded(dialects: Iterable[str], query: Query) -> set[str]:
+    """Return the names of the functions that a query never calls."""
+    names = list(dialects)
+    listing = query.ops in (["rows"], ["value"])
+    rules = {
+        "flat read_json": not any(".json" in n or ".ndjson" in n for n in names),
+        "HtmlTables read_html": not any(n.endswith((".html", ".htm")) for n in names),
+        "joined": len(names) == 1,
+        "share": query.ops != ["share"],
+        "listing": not listing,
+        "write": not query.output,
+        "compare": not query.filters,
+        "keys order_of grouped": not query.group or listing,
+        "scalar": bool(query.group) or listing,
+        "as_product": query.ops != ["sum"],
+    }
+    return {name for words, idle in rules.items() if idle for name in words.split()}
 
 
 def table_program(question: str, dialects: dict[str, Dialect], query: Query) -> str:
     """Return the program that answers a question from tables."""
     assumed = {name: dialect.as_dict() for name, dialect in dialects.items()}
-    asked = {k: v for k, v in query.as_dict().items()}
+    idle = _unneeded(dialects, query)
     return "\n".join(
         [
             f"QUESTION = {question!r}",
+            f"OUTPUTS = {[query.output] if query.output else []!r}",
             f"DIALECTS = {pformat(assumed, sort_dicts=False, width=100)}",
-            f"QUERY = {pformat(asked, sort_dicts=False, width=100)}",
-            _library(),
-            "main(DIALECTS, QUERY)",
+            f"QUERY = {pformat(query.as_dict(), sort_dicts=False, width=100)}",
+            *(text for text, name in _library() if name not in idle),
+            "main(DIALECTS, QUERY)\n",
         ]
     )
 
 
-def small_program(question: str, code: str) -> str:
+def small_program(question: str, code: str, outputs: list[str]) -> str:
     """Return a short program, headed by the question that it answers."""
-    return f"QUESTION = {question!r}\n{dedent(code).strip()}\n"
+    return f"QUESTION = {question!r}\nOUTPUTS = {outputs!r}\n{dedent(code).strip()}\n"
 
 
 def question_of(code: str) -> str:
@@ -71,14 +90,24 @@ def dialects_of(code: str) -> dict[str, Dialect]:
     if not isinstance(assumed, dict):
         return {}
     return {
-        str(name): Dialect(**{**values, "missing": tuple(values["missing"])})
-        for name, values in assumed.items()
+        name: Dialect(**{**values, "missing": tuple(values["missing"])})
+        for name, values in cast("dict[str, dict[str, Any]]", assumed).items()
     }
 
 
+def outputs_of(code: str) -> list[str]:
+    """Return the files that a program of ours makes."""
+    made = _header(code, "OUTPUTS")
+    return [str(name) for name in cast("list[object]", made)] if isinstance(made, list) else []
+
+
 def _header(code: str, name: str) -> object:
-    found = re.search(rf"^{name} = (.+?)(?=\n[A-Z]+ = |\n[a-z])", code, re.DOTALL | re.MULTILINE)
+    """Return a value from the head of a program, whose rest may have been cut off."""
+    head = re.split(r"\n(?=import |from |def |class )", code, maxsplit=1)[0]
     try:
-        return ast.literal_eval(found[1]) if found else None
+        for node in ast.parse(head).body:
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name:
+                return ast.literal_eval(node.value)
     except (ValueError, SyntaxError):
         return None
+    return None

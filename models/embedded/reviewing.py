@@ -52,7 +52,7 @@ def _verdict(
 def review_answer(found: dict[str, str]) -> dict[str, Any]:
     """Accept an answer whose figures all stand in the evidence."""
     answer, evidence = unfenced(found.get("Answer", "")), found.get("Evidence", "")
-    if "beyond the embedded model" in answer:
+    if "The embedded model is a small program" in answer:
         return {"accepted": True, "score": 0.0, "feedback": "", "mend": "nothing"}
     known = figures(evidence) | figures(found.get("Task", ""))
     strange = sorted(figures(answer) - known)

@@ -3,20 +3,26 @@
 import re
 from dataclasses import dataclass
 
-from models.embedded.dialect import Dialect, from_tips, mend
+from models.embedded.dialect import Dialect, from_tips, mend, plain
 from models.embedded.pages import answer_from_page, looks_tabular, saved_name
 from models.embedded.query import parse_query
-from models.embedded.rendering import dialects_of, question_of, small_program, table_program
+from models.embedded.rendering import (
+    dialects_of,
+    outputs_of,
+    question_of,
+    small_program,
+    table_program,
+)
 from models.embedded.sections import PastStep, past_steps, unfenced, workspace_files
-from models.embedded.understanding import CodeWork, PageWork, TableWork, Work, parts_of, understand
+from models.embedded.understanding import CodeWork, PageWork, TableWork, parts_of, understand
 from models.messages import JsonObject, Request
 
 ANOTHER_WAY = "Look at the data again and finish: "
-DECLINED = (
-    "This is beyond the embedded model, a small program that answers questions over tables (filter, group,"
-    " sum, mean, count, top, join), reckons with numbers, units and dates, searches and edits text files,"
-    " and reads single pages. {why} For anything else connect a real model: set STROP_MODEL (with"
-    " the provider's API key), or start a local server such as Ollama."
+_ABLE = (
+    " The embedded model is a small program that answers questions over tables (filter, group, sum, mean,"
+    " count, top, join), reckons with numbers, units and dates, searches and edits text files, and reads"
+    " single pages. For anything else connect a real model: set STROP_MODEL and the provider's API key,"
+    " or start a local server such as Ollama."
 )
 
 
@@ -34,32 +40,30 @@ def next_move(found: dict[str, str], request: Request) -> Move:
     tools = {tool.name: tool.parameters.get("properties", {}) for tool in request.tools}
     files = workspace_files(found.get("Workspace", ""))
     subgoal = _plain(found.get("Subgoal") or found.get("Task", ""))
-    work = understand(subgoal, files)
     steps = past_steps(found.get("History", ""))
-    unknown = next((p for p in parts_of(found.get("Task", "")) if not _known(p, files, steps)), "")
-    if work is None or unknown:
-        piece = subgoal if work is None else unknown
-        return _decline(f"I cannot read this as such a task: {piece[:300]!r}.", tools)
-    if "python" not in tools and not isinstance(work, PageWork):
-        return _decline("There is no `python` tool here.", tools)
+    own = _own(subgoal, steps)
+    if own and own[-1][0].outcome == "success" and (answer := _answer_in(own[-1][0].report)):
+        return _answer(answer, outputs_of(own[-1][1]), tools)
+    # Only the untouched workspace tells what every part of the task is about.
+    parts = [] if steps else parts_of(found.get("Task", ""))
+    beyond = next((part for part in [*parts, subgoal] if understand(part, files) is None), None)
+    work = understand(subgoal, files)
+    if work is None or beyond is not None:
+        return _decline(
+            f"I cannot read {(beyond or subgoal)[:300]!r} as a task that I can do.", tools
+        )
+    needed = "fetch_url" if isinstance(work, PageWork) else "python"
+    if needed not in tools:
+        return _decline(f"There is no `{needed}` tool here.", tools)
     if isinstance(work, PageWork):
         return _page_move(work, steps, files, found.get("Tips", ""), tools)
     if isinstance(work, CodeWork):
-        return _code_move(work, steps, tools)
-    return _table_move(work, steps, found.get("Tips", ""), tools)
+        return _code_move(work, own, tools)
+    return _table_move(work, own, found.get("Tips", ""), tools)
 
 
 def _plain(subgoal: str) -> str:
-    return subgoal.strip().removeprefix(ANOTHER_WAY).strip()
-
-
-def _known(part: str, files: tuple[str, ...], steps: tuple[PastStep, ...]) -> bool:
-    """Return whether a part is understood, or was when the workspace was another."""
-    return understand(part, files) is not None or any(
-        question_of(call.argument("code")) == " ".join(part.split())
-        for step in steps
-        for call in step.calls
-    )
+    return " ".join(subgoal.strip().removeprefix(ANOTHER_WAY).split())
 
 
 def _own(question: str, steps: tuple[PastStep, ...]) -> list[tuple[PastStep, str]]:
@@ -74,59 +78,45 @@ def _own(question: str, steps: tuple[PastStep, ...]) -> list[tuple[PastStep, str
 
 
 def _table_move(
-    work: TableWork, steps: tuple[PastStep, ...], tips: str, tools: dict[str, JsonObject]
+    work: TableWork, own: list[tuple[PastStep, str]], tips: str, tools: dict[str, JsonObject]
 ) -> Move:
-    own = _own(work.question, steps)
     first = {name: from_tips(name, unfenced(tips)) for name in work.files}
     if not own:
-        told = [name for name, dialect in first.items() if dialect != from_tips(name, "")]
+        told = [name for name, dialect in first.items() if dialect != plain(name)]
         thought = (
-            f"I compute this with a program, reading {', '.join(told)} as the tips say; I expect the answer."
+            f"I compute this with a program, reading {', '.join(told)} as the tips say; I expect the"
+            " answer."
             if told
-            else f"I compute this with a program that takes {', '.join(work.files)} to be plain: comma, point,"
-            " UTF-8, header first, ISO dates. I expect the answer, or an error that tells what is otherwise."
+            else f"I compute this with a program that takes {', '.join(work.files)} to be plain: comma,"
+            " point, UTF-8, header first, ISO dates. I expect the answer, or an error that tells"
+            " what is otherwise."
         )
         return _run(thought, work, first)
     step, code = own[-1]
-    if step.outcome == "success" and (answer := _answer_in(step.report)):
-        return _answer(answer, [work.query.output], tools)
     assumed = dialects_of(code) or first
     mended = {name: mend(name, dialect, step.report) for name, dialect in assumed.items()}
-    if mended == assumed:
-        mended = _by_traceback(assumed, step.report)
-    tried = [dialects_of(earlier) for _, earlier in own]
-    if mended in tried:
-        reason = _reason(step.report)
-        return _decline(f"The program could not answer: {reason}", tools)
-    return _run(
-        f"The last program failed: {_reason(step.report)[:200]} I read the file accordingly.",
-        work,
-        mended,
-    )
-
-
-def _by_traceback(assumed: dict[str, Dialect], report: str) -> dict[str, Dialect]:
-    """Mend all files alike where an error does not name one."""
-    return {name: mend(name, dialect, report) for name, dialect in assumed.items()}
+    reason = _reason(step.report)
+    if any(dialects_of(earlier) == mended for _, earlier in own):
+        return _decline(f"The question could not be answered: {reason}", tools)
+    return _run(f"The last step failed: {reason[:200]} I read the file accordingly.", work, mended)
 
 
 def _run(thought: str, work: TableWork, dialects: dict[str, Dialect]) -> Move:
-    return Move(thought, "python", {"code": table_program(work.question, dialects, work.query)})
+    code = table_program(work.question, dialects, work.query)
+    return Move(thought, "python", {"code": code})
 
 
-def _code_move(work: CodeWork, steps: tuple[PastStep, ...], tools: dict[str, JsonObject]) -> Move:
-    own = _own(work.question, steps)
-    if not own:
-        return Move(
-            "I do this with a short program and expect it to print the answer.",
-            "python",
-            {"code": small_program(work.question, work.code)},
-        )
-    step, _ = own[-1]
-    answer = _answer_in(step.report)
-    if step.outcome == "success" and answer:
-        return _answer(answer, work.output.split(","), tools)
-    return _decline(f"The program failed: {_reason(step.report)}", tools)
+def _code_move(
+    work: CodeWork, own: list[tuple[PastStep, str]], tools: dict[str, JsonObject]
+) -> Move:
+    if own:
+        return _decline(f"The program failed: {_reason(own[-1][0].report)}", tools)
+    code = small_program(work.question, work.code, list(work.outputs))
+    return Move(
+        "I do this with a short program and expect it to print the answer.",
+        "python",
+        {"code": code},
+    )
 
 
 def _page_move(
@@ -166,7 +156,10 @@ def _page_move(
     if not fetches[-1].ok:
         return _decline(f"The page could not be fetched: {fetches[-1].text[:300]}", tools)
     if tabular and (query := parse_query(question, files)):
-        return _table_move(TableWork(question, (name,), query), steps, tips, tools)
+        own = _own(question, steps)
+        if own and own[-1][0].outcome == "success" and (said := _answer_in(own[-1][0].report)):
+            return _answer(said, outputs_of(own[-1][1]), tools)
+        return _table_move(TableWork(question, (name,), query), own, tips, tools)
     answer = answer_from_page(question, fetches[-1].text)
     if answer is None:
         return _decline(f"I found nothing on {work.url} that answers {question!r}.", tools)
@@ -181,7 +174,7 @@ def _answer_in(report: str) -> str:
 def _reason(report: str) -> str:
     """Return what went wrong, in one line."""
     for pattern in (
-        r"DataProblem: (.+?)(?=\n\n|\nTraceback|\n\[stderr\]|$)",
+        r"DataProblem: (.+?)(?=\n\n|\nTraceback|\n\[stderr\]|\nreading |\Z)",
         r"^odd: (.+)",
         r"^\w*(?:Error|Exception): .+",
     ):
@@ -201,7 +194,7 @@ def _answer(text: str, artifacts: list[str], tools: dict[str, JsonObject]) -> Mo
 
 
 def _decline(why: str, tools: dict[str, JsonObject]) -> Move:
-    arguments: JsonObject = {"text": DECLINED.format(why=why)}
+    arguments: JsonObject = {"text": why + _ABLE}
     if "solved" in tools.get("answer", {}):
         arguments["solved"] = False
     return Move("I cannot do this and say so.", "answer", arguments)

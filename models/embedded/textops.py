@@ -17,8 +17,8 @@ _KINDS = {
 _OPEN = "from pathlib import Path\nimport re\n\ndef text_of(name):\n    raw = Path(name).read_bytes()\n    try:\n        return raw.decode('utf-8-sig')\n    except UnicodeDecodeError:\n        return raw.decode('cp1252', 'replace')\n\n"
 
 
-def text_work(text: str, files: tuple[str, ...]) -> tuple[str, str] | None:
-    """Return a program for a wish about text files or files, and the file that it writes."""
+def text_work(text: str, files: tuple[str, ...]) -> tuple[str, tuple[str, ...]] | None:
+    """Return a program for a wish about text files or files, and the files that it makes."""
     text = " ".join(text.replace("’", "'").split()).rstrip(" .!?")
     renamed = _moving(text, files)
     if renamed:
@@ -38,11 +38,15 @@ def text_work(text: str, files: tuple[str, ...]) -> tuple[str, str] | None:
         if found := parse(asked, tuple(named), files, output):
             return found
     body = _reading(asked, named or [f for f in files if f.endswith((".txt", ".log", ".md"))])
-    return (_OPEN + body + _ending(output), output) if body else None
+    return (_OPEN + body + _ending(output), _made(output)) if body else None
 
 
 def _quoted(groups: tuple[str | None, ...]) -> str:
     return next((group for group in groups if group), "")
+
+
+def _made(output: str) -> tuple[str, ...]:
+    return (output,) if output else ()
 
 
 def _ending(output: str) -> str:
@@ -57,7 +61,7 @@ def _ending(output: str) -> str:
     )
 
 
-def _moving(text: str, files: tuple[str, ...]) -> tuple[str, str] | None:
+def _moving(text: str, files: tuple[str, ...]) -> tuple[str, tuple[str, ...]] | None:
     """Parse `rename a to b`, `move all .txt files into folder`, `copy a to b`."""
     m = re.fullmatch(
         r"(?:please )?(?P<v>rename|move|copy) (?:the )?(?:file )?['`\"]?(?P<a>[\w./ -]+?\.\w+)['`\"]? (?:to|into|as|in) (?:the )?(?:folder |directory |file )?['`\"]?(?P<b>[\w./-]+)['`\"]?(?: folder| directory)?",
@@ -94,12 +98,12 @@ def _moving(text: str, files: tuple[str, ...]) -> tuple[str, str] | None:
         f"for a, b in pairs:\n    Path(b).parent.mkdir(parents=True, exist_ok=True)\n    {act}\n"
         f"print('ANSWER: {done} ' + str(len(pairs)) + ' file(s): ' + ', '.join(f'{{a}} to {{b}}' for a, b in pairs) + '.')\n"
     )
-    return (code, ",".join(b for _, b in pairs)) if pairs else None
+    return (code, tuple(b for _, b in pairs)) if pairs else None
 
 
 def _replacing(
     text: str, named: tuple[str, ...], files: tuple[str, ...], output: str
-) -> tuple[str, str] | None:
+) -> tuple[str, tuple[str, ...]] | None:
     m = re.search(
         rf"\b(?:replace|substitute|change) (?:all |every |each )?(?:occurrences? of |instances? of )?{_TERM} (?:with|by|to|into) {_TERM}",
         text,
@@ -114,13 +118,13 @@ def _replacing(
         f"if not count:\n    raise LookupError({f'{old!r} does not occur in {named[0]}'!r})\n"
         f"Path({target!r}).write_text(text.replace({old!r}, {new!r}), encoding='utf-8')\n"
         f"print(f'ANSWER: Replaced {{count}} occurrences of ' + {f'{old!r} by {new!r}; the result is in {target}.'!r})\n",
-        target,
+        (target,),
     )
 
 
 def _containing_files(
     text: str, named: tuple[str, ...], files: tuple[str, ...], output: str
-) -> tuple[str, str] | None:
+) -> tuple[str, tuple[str, ...]] | None:
     m = re.search(
         rf"\b(?:which|what|list (?:all |the )?|find (?:all |the )?|how many)(?: of the)? ?files (?:that )?(?:contain|mention|include|with|containing|mentioning)s? {_TERM}",
         text,
@@ -130,12 +134,12 @@ def _containing_files(
         return None
     term = _quoted(m.groups())
     code = f"{_OPEN}found = [name for name in {list(named or files)!r} if {term.lower()!r} in text_of(name).lower()]\nanswer = f'{{len(found)}} files contain ' + {term!r} + ': ' + (', '.join(found) or 'none') + '.'\n"
-    return code + _ending(output), output
+    return code + _ending(output), _made(output)
 
 
 def _listing_files(
     text: str, named: tuple[str, ...], files: tuple[str, ...], output: str
-) -> tuple[str, str] | None:
+) -> tuple[str, tuple[str, ...]] | None:
     if named or not re.search(
         r"\bfiles\b|\b(?:largest|biggest|smallest|newest) file\b|\bworkspace\b", text, re.IGNORECASE
     ):
@@ -170,7 +174,7 @@ def _listing_files(
     if re.search(r"\b(?:largest|biggest|smallest) file\b", text, re.IGNORECASE):
         code += "paths = paths[:1]\n"
     code += f"found = [f'{{p}} ({{p.stat().st_size}} bytes)' for p in paths]\nanswer = f'{{len(found)}} {suffix} file(s): '.replace('  ', ' ') + ', '.join(found) + '.'\n"
-    return code + _ending(output), output
+    return code + _ending(output), _made(output)
 
 
 def _reading(text: str, named: list[str]) -> str | None:
@@ -199,7 +203,7 @@ def _counting(text: str) -> str | None:
         amount = {"ten": "10", "five": "5", "three": "3"}.get((m[1] or "1").lower(), m[1] or "1")
         return f"from collections import Counter\nwords = Counter(re.findall(r\"[^\\W\\d_]+(?:'[^\\W\\d_]+)?\", text.lower()))\nfound = [f'{{w}} ({{n}})' for w, n in sorted(words.items(), key=lambda p: (-p[1], p[0]))[:{amount}]]\nanswer = 'The most frequent words: ' + ', '.join(found) + '.'\n"
     if m := re.search(
-        r"\b(?:how many|count (?:all )?(?:the )?|number of) ?(?P<n>non-?empty |blank |empty )?(?P<u>lines?|words?|characters?|paragraphs?)(?! (?:\| )?(?:that |which )?(?:contain|with|mention|includ|start|end|begin|have|has))",
+        r"\b(?:how many|count (?:all )?(?:the )?|number of) ?(?P<n>non-?empty |blank |empty )?(?P<u>lines?|words?|characters?|paragraphs?)\b(?! (?:\| )?(?:that |which )?(?:contain|with|mention|includ|start|end|begin)\w* [^| ])",
         text,
         re.IGNORECASE,
     ):
@@ -227,7 +231,7 @@ def _lines(text: str) -> str | None:
         re.IGNORECASE,
     )
     m = m or re.search(
-        r"(?P<s>(?!))?(?P<e>(?!))?\b(?:how many|number of|count(?: all)?(?: the)?|list(?: all)?(?: the)?|extract(?: all)?(?: the)?|show(?: all)?(?: the)?)(?: '([^']+)'| \"([^\"]+)\"| “([^”]+)”| `([^`]+)`| ([A-Z]{3,})) (?:lines|entries|messages|records)",
+        r"(?P<s>(?!))?(?P<e>(?!))?\b(?i:how many|number of|count(?: all)?(?: the)?|list(?: all)?(?: the)?|extract(?: all)?(?: the)?|show(?: all)?(?: the)?)(?: '([^']+)'| \"([^\"]+)\"| “([^”]+)”| `([^`]+)`| ([A-Z]{3,})) (?:lines|entries|messages|records)",
         text,
     )
     if not m:
@@ -240,11 +244,9 @@ def _lines(text: str) -> str | None:
         if re.search(r"\blongest line", text, re.IGNORECASE):
             return "found = [max(text.splitlines(), key=len)]\nanswer = f'The longest line has {len(found[0])} characters: ' + found[0]\n"
         return None
-    term = _quoted(m.groups()[2:]).lower()
+    term = _quoted(m.groups()[2:])
     test = "startswith" if m["s"] else "endswith" if m["e"] else "__contains__"
-    code = (
-        f"found = [line for line in text.splitlines() if line.strip().lower().{test}({term!r})]\n"
-    )
+    code = f"found = [line for line in text.splitlines() if line.strip().lower().{test}({term.lower()!r})]\n"
     if re.search(r"\b(?:how many|number of|count)\b", text, re.IGNORECASE):
         return (
             code

@@ -39,7 +39,8 @@ class CodeWork:
 
     question: str
     code: str
-    output: str = ""
+    outputs: tuple[str, ...] = ()
+    """Files that it makes."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def understand(text: str, files: tuple[str, ...]) -> Work | None:
     if code := calculation(question):
         return CodeWork(question, code)
     if found := text_work(question, files):
-        return CodeWork(question, found[0], found[1])
+        return CodeWork(question, *found)
     tables = choose_tables(question, files)
     query = parse_query(question, files) if tables else None
     return TableWork(question, tables, query) if query else None

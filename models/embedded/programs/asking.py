@@ -5,8 +5,17 @@ from typing import Any
 
 from models.embedded.programs.computing import measure, write
 from models.embedded.programs.matching import date_column, need_column
-from models.embedded.programs.reading import Row, dates, number, numbers, read_table, say, stop
-from models.embedded.programs.resolving import Plan, best_part, choose
+from models.embedded.programs.reading import (
+    DataProblem,
+    Row,
+    dates,
+    number,
+    numbers,
+    read_table,
+    say,
+    stop,
+)
+from models.embedded.programs.resolving import Plan, Table, best_part, choose
 
 
 def keep(plan: Plan, query: dict[str, Any], rows: list[Row]) -> tuple[list[Row], list[str]]:
@@ -62,10 +71,24 @@ def part(when: datetime, unit: str) -> int:
     return when.weekday() if unit == "weekday" else int(getattr(when, unit))
 
 
+def readable(dialects: dict[str, dict[str, Any]]) -> tuple[list[Table], Exception | None]:
+    """Return the tables that can be read, and why one of the others cannot."""
+    tables: list[Table] = []
+    problem: Exception | None = None
+    for name, dialect in dialects.items():
+        try:
+            tables.append((name, *read_table(name, dialect)))
+        except (DataProblem, ValueError) as error:
+            problem = problem or error
+    if problem and not tables:
+        raise problem
+    return tables, problem
+
+
 def main(dialects: dict[str, dict[str, Any]], query: dict[str, Any]) -> None:
     """Read, match, filter, compute, check, and print the answer."""
-    tables = [(n, *read_table(n, d)) for n, d in dialects.items()]
-    plan = choose(query, tables)
+    tables, problem = readable(dialects)
+    plan = choose(query, tables, problem)
     for name, columns, _ in reversed(tables):
         plan.dialects.update(dict.fromkeys(columns, {**dialects[name], "file": name}))
     said: list[str] = []

@@ -18,14 +18,14 @@ ADDITIVE = set(
     " download goal point hour energy kwh turnover profit total spending order view".split()
 )
 NAMES = {
-    "sum": "total",
-    "mean": "mean",
-    "min": "minimum",
-    "max": "maximum",
-    "median": "median",
-    "stdev": "standard deviation",
+    "sum": "total of {}",
+    "mean": "mean of {}",
+    "min": "minimum of {}",
+    "max": "maximum of {}",
+    "median": "median of {}",
+    "stdev": "standard deviation of {}",
     "count": "number of rows",
-    "distinct": "number of different",
+    "distinct": "number of different values of {}",
 }
 DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
 
@@ -38,6 +38,11 @@ def shown(figure: float, digits: int | None) -> str:
     return str(int(rounded)) if rounded == int(rounded) else f"{rounded:.10g}"
 
 
+def rows_of(count: int) -> str:
+    """Return a number of rows in words."""
+    return f"{count} row" if count == 1 else f"{count} rows"
+
+
 def unit_of(column: str | None, asked: str) -> str:
     """Return the unit that a column's name tells, else the one that was asked for."""
     if not column:
@@ -46,6 +51,8 @@ def unit_of(column: str | None, asked: str) -> str:
     if said and (UNITS.fullmatch(said[1].lower()) or re.search(r"[°%/³²€$£]", said[1])):
         return " " + said[1]
     last = column.rsplit("_", 1)[-1]
+    if last in {"c", "f"} and column.startswith("temp"):
+        return f" °{last.upper()}"
     if "_" in column and UNITS.fullmatch(last.lower()):
         return " " + (last.upper() if last.lower() in {"eur", "usd", "gbp", "chf"} else last)
     return " " + asked if asked else ""
@@ -142,12 +149,11 @@ def measure(
     if wants_figures and not pairs:
         stop(f"no row has a value in {label}{where}")
     unit = "" if plan.times else unit_of(plan.target, query["unit"])
-    heads = [f"{NAMES[op]} of {label}" if op != "count" else "number of rows" for op in ops]
+    heads = [NAMES[op].format(label) for op in ops]
     if not query["group"]:
         results = [one(op, pairs, rows, plan.target) for op in ops]
-        return scalar(
-            query, ops, heads, results, pairs if wants_figures else rows, unit, where, plan
-        )
+        used = pairs if wants_figures else [(row, 0.0) for row in rows]
+        return scalar(query, ops, heads, results, used, unit, where)
     groups: dict[str, list[Row]] = {}
     for key, row in keys(plan, query, rows):
         groups.setdefault(key, []).append(row)
@@ -166,32 +172,31 @@ def scalar(
     ops: list[str],
     heads: list[str],
     results: list[float],
-    used: list[Any],
+    used: list[tuple[Row, float]],
     unit: str,
     where: str,
-    plan: Plan,
 ) -> tuple[list[str], Cells, str]:
     """Word the answer to a question for single figures."""
-    cells = [
-        shown(v, None if op in {"count", "distinct"} else query["digits"])
-        for op, v in zip(ops, results, strict=True)
-    ]
-    said = [
-        f"the {h} is {c}{'' if op in {'count', 'distinct'} else unit}"
-        for h, c, op in zip(heads, cells, ops, strict=True)
-    ]
-    text = " and ".join(said) + where
+    cells = [shown(v, digits_of(op, query)) for op, v in zip(ops, results, strict=True)]
+    units = ["" if op in {"count", "distinct"} else unit for op in ops]
+    said = [f"the {h} is {c}{u}" for h, c, u in zip(heads, cells, units, strict=True)]
+    if where and len(said) == 1:
+        said = [f"the {heads[0]}{where} is {cells[0]}{units[0]}"]
+    text = ", ".join(said[:-1]) + (" and " if said[1:] else "") + said[-1]
+    if where and len(said) > 1:
+        text += f",{where}"
     if ops in (["max"], ["min"]):
         row = next(row for row, figure in used if figure == results[0])
-        facts = [
-            f"{c} {row[c]}"
-            for c in plan.columns
-            if c not in {plan.target, plan.times} and row.get(c)
-        ]
+        facts = [f"{c} {v}" for c, v in row.items() if v and c not in heads[0]]
         text += f" (at {', '.join(facts[:4])})" if facts else ""
     if ops != ["count"]:
-        text += f"; {len(used)} rows used"
+        text += f" ({rows_of(len(used))} used)"
     return heads, [cells], text[0].upper() + text[1:] + "."
+
+
+def digits_of(op: str, query: dict[str, Any]) -> int | None:
+    """Return to how many decimals a measure is rounded; counts never are."""
+    return None if op in {"count", "distinct"} else query["digits"]
 
 
 def order_of(key: str) -> tuple[int, float, str]:
@@ -226,7 +231,7 @@ def grouped(
     if "number of" in heads[0]:
         unit = ""
     if query["limit"] == 1 and len(cells) == 1:
-        text = f"The {name} with the {query['pick']} {heads[0]}{where} is {cells[0][0]}: {cells[0][1]}{unit} ({cells[0][-1]} rows)."
+        text = f"The {name} with the {query['pick']} {heads[0]}{where} is {cells[0][0]}: {cells[0][1]}{unit} ({rows_of(int(cells[0][-1]))})."
     elif query["limit"] == 1:
         ties = " and ".join(line[0] for line in cells)
         text = f"Equal {query['pick']} {heads[0]}{where}: {ties}, with {cells[0][1]}{unit} each."
@@ -280,7 +285,7 @@ def listing(
     rows = rows[: query["limit"]] if query["limit"] else rows
     if query["ops"] == ["rows"] or not plan.target:
         cells = [[row.get(column, "") for column in plan.columns] for row in rows]
-        text = f"{len(cells)} rows{where}:\n" + markdown(plan.columns, cells[:50])
+        text = f"{rows_of(len(cells))}{where}:\n" + markdown(plan.columns, cells[:50])
         if len(cells) > 50:
             text += f"\n(the first 50 of {len(cells)})"
         return plan.columns, cells, text

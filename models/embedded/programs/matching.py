@@ -31,6 +31,8 @@ ALIKE = [
     {"number", "no", "num", "nr"},
 ]
 
+SHORT_UNITS = set("c f k mm cm m km g kg mg l eur usd gbp chf ms s pct kwh hpa mbar".split())
+
 
 def stem(word: str) -> str:
     """Return a word without the ending of its plural."""
@@ -45,7 +47,8 @@ def tokens(text: str) -> list[str]:
     """Return the stems of the words in a column name or a phrase, its unit left out."""
     text = re.sub(r"[\[(](?=[^\])]*[°%/$€£µ³²])[^\])]*[\])]", " ", text)
     text = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text).replace("_", " ")
-    return [stem(word) for word in re.findall(r"[^\W_]+", text)]
+    stems = [stem(word) for word in re.findall(r"[^\W_]+", text)]
+    return stems[:-1] if len(stems) > 1 and stems[-1] in SHORT_UNITS else stems
 
 
 def same(a: str, b: str) -> float:
@@ -70,7 +73,8 @@ def likeness(phrase: str, column: str) -> float:
         return 0.85
     by_name = sum(max(same(n, a) for a in asked) for n in named) / len(named)
     by_phrase = sum(max(same(a, n) for n in named) for a in asked) / len(asked)
-    return 0.6 * max(by_name, by_phrase) + 0.38 * min(by_name, by_phrase)
+    side = len(named) > 1 and max(same(named[-1], a) for a in asked) < 0.7
+    return 0.6 * max(by_name, by_phrase) + 0.38 * min(by_name, by_phrase) - 0.12 * side
 
 
 def find_column(phrase: str, columns: list[str], least: float = 0.5) -> str | None:
@@ -119,4 +123,9 @@ def find_values(rest: str, columns: list[str], rows: list[Row]) -> tuple[dict[st
         if hit:
             wanted.setdefault(known[value], []).append(value)
             rest = rest[: hit.start()] + " | " + rest[hit.end() :]
+    for hit in list(re.finditer(r"([^\W\d]\w*)(?: number| no\.?| id)? #?(\d[\w.-]*)", rest)):
+        column = find_column(hit[1], columns)
+        if column and any(row.get(column) == hit[2].rstrip(".") for row in rows):
+            wanted.setdefault(column, []).append(hit[2].rstrip("."))
+            rest = rest.replace(hit[0], " | ")
     return wanted, rest

@@ -99,6 +99,7 @@ def read_html(name: str, text: str) -> tuple[list[str], list[Row]]:
 
 def read_table(name: str, dialect: dict[str, Any]) -> tuple[list[str], list[Row]]:
     """Return the column names and the rows of a table."""
+    say(f"reading {name} as {json.dumps(dialect)}")
     text = Path(name).read_text(encoding=dialect["encoding"]).lstrip("\ufeff")
     if name.endswith((".json", ".jsonl", ".ndjson")):
         rows = read_json(name, text)

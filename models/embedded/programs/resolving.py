@@ -38,6 +38,9 @@ class Plan:
     missing: list[str] = field(default_factory=list[str])
     dialects: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     """How each column is written."""
+    fit: float = 0
+    """How much of the question the table explains."""
+    name: str = ""
 
 
 def best_part(phrase: str, columns: list[str], least: float = 0.55) -> tuple[str | None, str]:
@@ -77,6 +80,9 @@ def resolve(query: dict[str, Any], columns: list[str], rows: list[Row]) -> Plan:
         plan.missing += [] if plan.times else [query["times"]]
     if query["group"] and query["group"][0] != "@":
         plan.group, left = best_part(query["group"], columns)
+        if query["group"] == "name" and not plan.group:
+            texts = [c for c in columns if not any(re.search(r"\d", r.get(c, "")) for r in rows)]
+            plan.group, left = (texts[0] if texts else None), ""
         plan.missing += [] if plan.group else [query["group"]]
         rest += " | " + left
     for phrase, _, _ in query["filters"]:
@@ -86,7 +92,15 @@ def resolve(query: dict[str, Any], columns: list[str], rows: list[Row]) -> Plan:
     values, rest = find_values(rest, columns, rows)
     plan.wanted.update(values)
     plan.missing += unmatched(rest, columns)
+    named = [query["target"] if plan.target else "", query["group"] if plan.group else ""]
+    found = [likeness(p, c or "") for p, c in zip(named, [plan.target, plan.group], strict=True)]
+    plan.fit = sum(found) + len(plan.wanted) + len(query["filters"]) + is_named(query, columns)
     return plan
+
+
+def is_named(query: dict[str, Any], columns: list[str]) -> float:
+    """Return how surely the thing that is counted is what this table's columns speak of."""
+    return 0.5 * bool(query["target"] and find_column(query["target"].split()[-1], columns, 0.6))
 
 
 def as_product(phrase: str, columns: list[str]) -> tuple[str | None, str | None, str]:
@@ -105,7 +119,12 @@ def unmatched(rest: str, columns: list[str]) -> list[str]:
         words = re.findall(r"'[^']+'|[^\s,.;:?!()\"]+", piece)
         for before, word in pairwise(["", *words]):
             plain = word.strip("'").lower()
-            if plain in GENERIC or UNITS.fullmatch(plain) or find_column(plain, columns, 0.55):
+            if (
+                not re.search(r"\w", word)
+                or plain in GENERIC
+                or UNITS.fullmatch(plain)
+                or find_column(plain, columns, 0.55)
+            ):
                 continue
             pressing = word[0] in "'\"" or word[0].isupper() or any(c.isdigit() for c in word)
             if pressing or before.lower() in {
@@ -133,7 +152,7 @@ def joined(tables: list[Table]) -> tuple[list[str], list[Row]]:
             for score, a, b in pairs
             if score >= 0.55
         ]
-        score, shared, left, right = max(pairs, default=(0, 0, "", ""))
+        _, shared, left, right = max(pairs, default=(0, 0, "", ""))
         if not shared:
             stop(f"{name} shares no column with the other table: {columns} and {others}")
         unique = len({row[right] for row in more}) == len(more)
@@ -149,26 +168,32 @@ def joined(tables: list[Table]) -> tuple[list[str], list[Row]]:
     return columns, rows
 
 
-def choose(query: dict[str, Any], tables: list[Table]) -> Plan:
-    """Return the plan for the first table, or for all joined, that holds what is asked for."""
+def choose(query: dict[str, Any], tables: list[Table], problem: Exception | None) -> Plan:
+    """Return the plan for the table, or for all joined, that holds what is asked for."""
     tried: list[Plan] = []
     if not query["join"]:
         for name, columns, rows in tables:
             tried.append(resolve(query, columns, rows))
-            if not tried[-1].missing:
-                say(f"table {name}: {len(rows)} rows; columns: {', '.join(columns)}")
-                return tried[-1]
+            tried[-1].name = name
+        good = [plan for plan in tried if not plan.missing and (plan.fit or len(tables) == 1)]
+        if good and (not problem or good[0].fit):
+            best = max(good, key=lambda plan: plan.fit)
+            say(f"table {best.name}: {len(best.rows)} rows; columns: {', '.join(best.columns)}")
+            return best
+    if problem:
+        raise problem
     if len(tables) > 1:
         try:
             tried.append(resolve(query, *joined(tables)))
         except DataProblem:
             if query["join"]:
                 raise
-    best = min(tried, key=lambda plan: len(plan.missing))
+    best = min(tried, key=lambda plan: (len(plan.missing), -plan.fit))
     if best.missing:
         samples = "; ".join(
             f"{c}: {', '.join(list(dict.fromkeys(r.get(c, '') for r in best.rows))[:6])}"
             for c in best.columns
         )
-        stop(f"no column or value matches {', '.join(map(repr, best.missing))}; there is {samples}")
+        words = ", ".join(map(repr, dict.fromkeys(best.missing)))
+        stop(f"no column or value matches {words}; there is {samples}"[:1500])
     return best
