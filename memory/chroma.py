@@ -50,6 +50,8 @@ class ChromaIndex:
         self._name = f"c-{hashlib.sha256(name.encode()).hexdigest()[:32]}"
         self._lock = lock
         self._collection: Collection | None = None
+        self.failed = False
+        """Whether a call has failed; the folder is then filled anew at the next start."""
 
     async def upsert(self, ids: Sequence[str], vectors: Vector) -> None:
         """Add or replace vectors, in batches that let other threads breathe."""
@@ -116,6 +118,7 @@ class ChromaIndex:
                     )
                 return work(self._collection)
             except Exception as error:
+                self.failed = True
                 msg = f"the Chroma index failed: {type(error).__name__}: {error}"
                 raise IndexUnavailableError(msg) from error
 
@@ -191,10 +194,8 @@ class ChromaBackend:
             try:
                 if self._client is not None:
                     self._client.close()
-                    _flush(self._folder / self._data)
-                    marker = self._folder / "clean.json.part"
-                    marker.write_text(json.dumps({"data": self._data, "reached": reached}))
-                    marker.replace(self._folder / "clean.json")
+                    if not any(index.failed for index in self._indexes.values()):
+                        self._mark_clean(reached)
             except Exception:  # noqa: BLE001 - a failing cache must not keep us from stopping
                 # Without its marker the folder is filled anew at the next start.
                 _LOG.exception("Chroma did not stop cleanly; its index will be rebuilt")
@@ -202,6 +203,12 @@ class ChromaBackend:
                 self._client = None
                 self._indexes.clear()
                 self._release()
+
+    def _mark_clean(self, reached: int) -> None:
+        _flush(self._folder / self._data)
+        marker = self._folder / "clean.json.part"
+        marker.write_text(json.dumps({"data": self._data, "reached": reached}))
+        marker.replace(self._folder / "clean.json")
 
     def _release(self) -> None:
         if self._held is not None:

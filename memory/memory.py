@@ -1,5 +1,6 @@
 """What agents and the service see of memory: one object, one verb for each need."""
 
+import hashlib
 import logging
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -207,9 +208,11 @@ def build_memory(
     if index not in backends:
         msg = f"expected one of {sorted(backends)} as vector index, got {index!r}"
         raise MemoryStoreError(msg)
-    indexer = (
-        None if embedder is None else Indexer(database, embedder, backends[index](folder / index))
-    )
+    indexer: Indexer | None = None
+    if embedder is not None:
+        # Each space has its own folder: the place reached in the outbox is that of one space.
+        space = hashlib.sha256(embedder.space.encode()).hexdigest()[:16]
+        indexer = Indexer(database, embedder, backends[index](folder / index / space))
     log = UseLog(database)
     recaller = Recaller(database, log, embedder=embedder, indexer=indexer, settings=settings)
     store = MemoryStore(database, embedder)

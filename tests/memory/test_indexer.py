@@ -1,7 +1,9 @@
+import hashlib
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 from sqlalchemy import update
 
@@ -204,7 +206,7 @@ async def test_another_space_is_embedded_anew_and_never_mixed(
 async def test_a_second_process_on_chroma_recalls_without_it_and_says_why(
     database: Database, embedder: HashingEmbedder, tmp_path: Path, provenance: Provenance
 ) -> None:
-    holder = discover()["chroma"](tmp_path / "chroma")
+    holder = discover()["chroma"](chroma_folder(tmp_path, embedder))
     await holder.start()
     memory = chroma_memory(database, embedder, tmp_path)
     tip = Tip(text="Mind the gap between platform and train.")
@@ -222,6 +224,41 @@ async def test_a_second_process_on_chroma_recalls_without_it_and_says_why(
     assert [item.entry.body for item in recall.shown] == [tip]
     await memory.rebuild()
     await memory.close()
+
+
+async def test_a_kept_chroma_is_filled_anew_for_another_space(
+    database: Database, tmp_path: Path, store: MemoryStore
+) -> None:
+    await learn(store, 3)
+    old = now() - timedelta(minutes=2)
+    database.run_sync(lambda c: c.execute(update(outbox).values(created_at=old)))
+    for embedder in (HashingEmbedder(), HashingEmbedder(64)):
+        memory = chroma_memory(database, embedder, tmp_path)
+        await memory.maintain()
+        await memory.close()
+        kept = discover()["chroma"](chroma_folder(tmp_path, embedder))
+        assert await kept.start() == 3
+        index = await kept.collection(f"{embedder.space}/n/tip", embedder.dim)
+        assert await index.count() == 3
+        await kept.close(3)
+
+
+async def test_a_chroma_that_failed_is_not_trusted_again(tmp_path: Path) -> None:
+    make = discover()["chroma"]
+    backend = make(tmp_path)
+    await backend.start()
+    index = await backend.collection("c", 4)
+    await index.upsert(["a"], np.eye(4, dtype=np.float32)[:1])
+    with pytest.raises(IndexUnavailableError, match="the Chroma index failed"):
+        await index.query(np.ones(5, np.float32), 1)
+    await backend.close(9)
+    again = make(tmp_path)
+    assert await again.start() == 0
+    await again.close(0)
+
+
+def chroma_folder(folder: Path, embedder: HashingEmbedder) -> Path:
+    return folder / "chroma" / hashlib.sha256(embedder.space.encode()).hexdigest()[:16]
 
 
 def chroma_memory(database: Database, embedder: HashingEmbedder, folder: Path) -> Memory:
