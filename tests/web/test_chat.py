@@ -172,6 +172,18 @@ def test_an_unknown_task_is_said_to_be_unknown(page: Page, server: ChatServer) -
     server.add("Another", [])
     page.goto(f"{server.url}#/tasks/nothing")
     expect(page.get_by_role("alert")).to_contain_text("no task 'nothing'")
+    expect(page.get_by_role("button", name="Stop")).to_be_hidden()
+
+
+def test_two_tabs_agree(page: Page, server: ChatServer) -> None:
+    submit(page)
+    play(server, BEGINNING)
+    other = page.context.new_page()
+    other.goto(page.url)
+    expect(other.locator(".step[data-outcome=running]")).to_have_count(1)
+    page.get_by_role("button", name="Stop").click()
+    expect(other.locator(".task-header .pill")).to_have_text("Stopped")
+    other.close()
 
 
 def test_an_example_fills_the_box_and_brings_its_file(page: Page, server: ChatServer) -> None:

@@ -3,10 +3,11 @@
 import { getJson, rows } from "./api.js";
 import { connection } from "./connection.js";
 import { fill, h } from "./dom.js";
-import { ago, statusWord } from "./format.js";
+import { ago, isFinal, statusWord } from "./format.js";
 import { shorten } from "./text.js";
 
 const EVERY_MS = 4000;
+const IDLE_TICKS = 4;
 const HOW_MANY = 40;
 
 /** Keeps the list in step with the server. */
@@ -19,8 +20,17 @@ export class TaskList {
     this.tasks = null;
     this.shown = "";
     this.busy = false;
-    setInterval(() => document.visibilityState === "visible" && this.refresh(), EVERY_MS);
+    this.ticks = 0;
+    setInterval(() => this.#tick(), EVERY_MS);
     document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && this.refresh());
+  }
+
+  /** Ask often while something runs, now and then otherwise. */
+  #tick() {
+    if (document.visibilityState !== "visible") return;
+    this.ticks += 1;
+    const active = this.tasks?.some((task) => !isFinal(task.status)) ?? true;
+    if (active || this.ticks % IDLE_TICKS === 0) void this.refresh();
   }
 
   /** Ask for the newest tasks. */

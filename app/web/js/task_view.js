@@ -62,9 +62,10 @@ export class TaskView {
       this.#start(task);
       await follow(this.id, 0, (events) => this.#take(events), this.abort.signal);
     } catch (error) {
-      if (!this.abort.signal.aborted) fill(this.trouble, problemNote(error));
-    } finally {
+      if (this.abort.signal.aborted) return;
+      this.header.element.hidden = this.element.ariaBusy === "true";
       this.element.removeAttribute("aria-busy");
+      fill(this.trouble, problemNote(error));
     }
   }
 
@@ -107,6 +108,7 @@ export class TaskView {
 
   /** @param {any} task */
   #start(task) {
+    this.element.removeAttribute("aria-busy");
     this.state = emptyState(task);
     setText(this.instruction, clean(task.instruction));
     document.title = `${shorten(task.instruction, 60)} · Strop`;
