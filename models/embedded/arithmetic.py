@@ -44,6 +44,7 @@ def calculation(text: str) -> str | None:
     rounded = re.search(
         r",?\s*(?:\(?round(?:ed)?(?: it| the \w+)?) to (\d|two|three|one) decimals?(?: places?)?\)?",
         text,
+        re.IGNORECASE,
     )
     if rounded:
         digits = {"one": "1", "two": "2", "three": "3"}.get(rounded[1], rounded[1])
@@ -182,7 +183,8 @@ def _dates(text: str) -> list[str] | None:
         label = f"{m[1]} {m[2]}(s) {m[3]} {m[4] or ''}".strip()
         return [
             *shift,
-            f"print(f'ANSWER: {{day.isoformat()}} ({{{week}[day.weekday()]}}) is ' + {label!r} + '.')",
+            f"weekday = {week}[day.weekday()]",
+            f"print(f'ANSWER: {{day.isoformat()}} ({{weekday}}) is ' + {label!r} + '.')",
         ]
     if m := re.fullmatch(
         rf"(?:(?:what|which) )?(?:(?:day|weekday)(?: of the week)?)(?: (?:is|was|will|did|does))?(?: it)? ?(?:be )?(?:on )?({_DATE})(?: (?:fall|be|was|is)(?: on)?)?",

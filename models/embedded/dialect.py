@@ -1,5 +1,6 @@
 """How a data file is written: what is assumed, what tips tell, what an error teaches."""
 
+import csv
 import re
 from collections import Counter
 from dataclasses import asdict, dataclass, replace
@@ -170,8 +171,12 @@ def _from_head(head: list[str], dialect: Dialect) -> Dialect:
         1,
     )
     dialect = replace(dialect, separator=separator, header_line=header)
-    body = [cell.strip() for line in head[header:] for cell in line.split(separator)]
-    if separator != "," and any(re.fullmatch(r"-?\d+,\d+", cell) for cell in body):
+    cells = csv.reader(head[header:], delimiter=separator)
+    body = [cell.strip() for line in cells for cell in line]
+    commas = [cell for cell in body if re.fullmatch(r"-?\d+,\d+", cell)]
+    if commas and (
+        separator == ";" or any(not re.fullmatch(r"-?\d{1,3},\d{3}", c) for c in commas)
+    ):
         dialect = replace(dialect, decimal=",")
     days = [cell for cell in body if re.match(r"\d{1,2}[/.-]\d{1,2}[/.-]\d{4}", cell)]
     parts = [[int(n) for n in re.findall(r"\d+", day)[:3]] for day in days]

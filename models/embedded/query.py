@@ -17,7 +17,13 @@ _END = (
     r"|below|under|each|across|within|among|not|except|excluding|sold|made|placed|recorded|measured"
     r"|occurred|there|if|to|using|as|than)\b)"
 )
-_WORDS = r"[^\s|,;:?!]+(?: [^\s|,;:?!]+){0,4}?"
+_WORD = r"[^\s|,;:?!]*[^\s|,;:?!.]"
+_WORDS = rf"{_WORD}(?: {_WORD}){{0,4}}?"
+_LEFT = re.compile(
+    r"\b(?:average|mean|median|total|sum|how many|maximum|minimum|percent\w*|highest|lowest|largest"
+    r"|smallest|write|save|then|rank|ratio|divided|minus|plus|versus|vs|compare)\b",
+    re.IGNORECASE,
+)
 _OPS = {
     "mean": r"average|mean|avg",
     "median": r"median",
@@ -139,7 +145,7 @@ class _Cutter:
 def take_output(text: str, known: tuple[str, ...]) -> tuple[str, str]:
     """Return the text without the wish to write a file, and that file's name."""
     for name in re.findall(r"[\w./-]+\.(?:md|csv|tsv|txt|json|html)\b", text):
-        asked = rf"\b(?:write|save|store|put|export|output|create|make|produce|report)\b(?=[^.]*?{re.escape(name)})"
+        asked = rf"\b(?:write|save|store|put|export|output|create|make|produce|report)\b(?=.*?{re.escape(name)})"
         if name not in known and re.search(asked, text, re.IGNORECASE):
             pattern = rf"(?:,?\s*(?:and|then)\s+)?(?:(?:in)?to|into|in|as|called|named)?\s*(?:an? |the )?(?:new )?(?:\w+ )?(?:file |report )?(?:called |named |in )?[`'\"]?{re.escape(name)}[`'\"]?(?: with(?! the same))?"
             text = re.sub(pattern, " ", text, count=1, flags=re.IGNORECASE)
@@ -167,7 +173,7 @@ def parse_query(text: str, files: tuple[str, ...]) -> Query | None:
     if query.group.lower() in _PERIODS:
         query.group = _PERIODS[query.group.lower()]
     query.rest = cutter.text.strip()
-    return query if understood else None
+    return query if understood and not _LEFT.search(query.rest) else None
 
 
 def _take_frame(cutter: _Cutter, query: Query, files: tuple[str, ...]) -> None:
@@ -205,15 +211,13 @@ def _take_frame(cutter: _Cutter, query: Query, files: tuple[str, ...]) -> None:
 
 def _take_group(cutter: _Cutter) -> str:
     """Take what the figures are asked for each of."""
+    each = r"per|(?:for|in|of|on|at) (?:each|every)|each|every|(?:grouped|broken down|split) by"
+    not_group = r"\b(?:top|sort(?:ed)?|order(?:ed)?|rank(?:ed)?|multiplied|divided)\b[^.]*\bby\b"
+    if not re.search(rf"\b(?:{_HIGH}|{_LOW}) [^.]*\bby\b|{not_group}", cutter.text, re.IGNORECASE):
+        each += r"|by(?! (?-i:[A-Z]))"
     found = cutter.cut(
-        rf"\b(?:(?:grouped|broken down|split|aggregated) by|per|by|(?:for|in|of|on|at) (?:each|every)|each|every)"
-        rf"(?! (?:the |most|least|its?\b|total|average|highest))(?: the)? (?P<g>day of the week|{_WORDS}){_END}"
-        if not re.search(
-            r"\b(?:top|highest|lowest|largest|smallest|sort(?:ed)?|order(?:ed)?|rank(?:ed)?|multiplied|divided)\b[^.]*\bby\b",
-            cutter.text,
-            re.IGNORECASE,
-        )
-        else rf"\b(?:per|(?:for|in|of|on|at) (?:each|every)|each|every) (?P<g>{_WORDS}){_END}"
+        rf"\b(?:{each})(?! (?:the |most|least|its?\b|total|average|highest))(?: the)?"
+        rf" (?P<g>day of the week|{_WORDS}){_END}"
     )
     return found["g"] if found else ""
 
@@ -239,7 +243,7 @@ def _take_filters(cutter: _Cutter, query: Query) -> None:
         ):
             query.filters.append((found["c"].strip(), sign, _plain(found["v"])))
         while found := cutter.cut(
-            rf"(?:\b{_LEAD} )*(?:{words}) (?P<v>{_NUMBER}) (?P<c>[a-z]+(?: [a-z]+)?){_END}"
+            rf"(?:\b{_LEAD} )*(?:{words}) (?P<v>{_NUMBER}){unit}(?: of)? (?P<c>[a-z]+(?: [a-z]+)?){_END}"
         ):
             query.filters.append((found["c"].strip(), sign, _plain(found["v"])))
     while found := cutter.cut(

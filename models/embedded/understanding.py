@@ -18,7 +18,8 @@ _BEYOND = re.compile(
 )
 _STEP = re.compile(
     r"(?:\.|;|,|\n)?\s*\b(?:and then|then|after that|afterwards|finally|next|secondly|also)\b,?\s+"
-    r"(?=(?:what|which|how|who|when|list|count|find|compute|calculate|give|tell|show|rename|move|copy|replace|extract|sort|fetch|convert)\b)"
+    r"(?=(?:what|which|how|who|when|list|count|find|compute|calculate|give|tell|show|rename|move|copy|replace|extract|sort|fetch|convert"
+    r"|(?:write|save|store|put|export)(?! (?:it|them|this|that|the (?:results?|answer|table|list))\b))\b)"
     r"|\n?\s*(?:^|(?<=\s))(?:\d+[.)]|[-*])\s+(?=[A-Z])|(?<=[.?!])\s+(?=(?:What|Which|How|Who|When|List|Count|Find|Compute|Calculate|Rename|Move|Copy|Replace|Extract|Sort|Convert)\b)",
     re.IGNORECASE,
 )

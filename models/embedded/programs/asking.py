@@ -17,6 +17,8 @@ from models.embedded.programs.reading import (
 )
 from models.embedded.programs.resolving import Plan, Table, best_part, choose
 
+MEASURES = {"sum", "mean", "median", "min", "max", "stdev"}
+
 
 def keep(plan: Plan, query: dict[str, Any], rows: list[Row]) -> tuple[list[Row], list[str]]:
     """Return the rows that the conditions let through, and the conditions in words."""
@@ -85,12 +87,30 @@ def readable(dialects: dict[str, dict[str, Any]]) -> tuple[list[Table], Exceptio
     return tables, problem
 
 
+def check(plan: Plan, query: dict[str, Any]) -> None:
+    """Stop with everything at once that is not written as the dialects say."""
+    problems: list[str] = []
+    try:
+        within(plan, query, [])
+    except DataProblem as problem:
+        problems.append(str(problem))
+    for column in (plan.target, plan.times):
+        try:
+            if column and set(query["ops"]) & MEASURES:
+                numbers(plan.rows, column, plan.dialects[column])
+        except DataProblem as problem:
+            problems.append(str(problem))
+    if problems:
+        stop("\n".join(problems))
+
+
 def main(dialects: dict[str, dict[str, Any]], query: dict[str, Any]) -> None:
     """Read, match, filter, compute, check, and print the answer."""
     tables, problem = readable(dialects)
     plan = choose(query, tables, problem)
     for name, columns, _ in reversed(tables):
         plan.dialects.update(dict.fromkeys(columns, {**dialects[name], "file": name}))
+    check(plan, query)
     said: list[str] = []
     base = within(plan, query, said)
     rows, conditions = keep(plan, query, base)

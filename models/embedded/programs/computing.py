@@ -145,7 +145,10 @@ def measure(
         label += f" × {plan.times}"
     wants_figures = bool(set(ops) - {"count", "distinct"})
     pairs = figures(plan, rows) if wants_figures else []
-    summarise(label, [figure for _, figure in pairs])
+    for column in (plan.target, plan.times):
+        if column and wants_figures:
+            whole = numbers(plan.rows, column, plan.dialects[column])
+            summarise(column, [figure for _, figure in whole])
     if wants_figures and not pairs:
         stop(f"no row has a value in {label}{where}")
     unit = "" if plan.times else unit_of(plan.target, query["unit"])

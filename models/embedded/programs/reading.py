@@ -126,7 +126,8 @@ def check_shape(name: str, text: str, lines: list[list[str]]) -> None:
     if len(lines) < 2:
         stop(f"{name} has no rows below its header; its first lines are\n{head}")
     usual = Counter(len(line) for line in lines[1:60]).most_common(1)[0][0]
-    if len(lines[0]) == 1 and re.search(r"[;\t|]", lines[0][0] + lines[1][0]):
+    first = "".join(cell for line in lines[:9] for cell in line)
+    if usual == len(lines[0]) == 1 and re.search(r"[;\t|]", first):
         stop(f"{name} reads as a single column; its first lines are\n{head}")
     if usual != len(lines[0]):
         stop(

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import Any
 
 from models.embedded.programs.matching import find_column, find_values, likeness, tokens
@@ -91,7 +91,7 @@ def resolve(query: dict[str, Any], columns: list[str], rows: list[Row]) -> Plan:
         rest += " | " + left
     values, rest = find_values(rest, columns, rows)
     plan.wanted.update(values)
-    plan.missing += unmatched(rest, columns)
+    plan.missing += unmatched(rest, columns, query["known"].split())
     named = [query["target"] if plan.target else "", query["group"] if plan.group else ""]
     found = [likeness(p, c or "") for p, c in zip(named, [plan.target, plan.group], strict=True)]
     plan.fit = sum(found) + len(plan.wanted) + len(query["filters"]) + is_named(query, columns)
@@ -112,7 +112,7 @@ def as_product(phrase: str, columns: list[str]) -> tuple[str | None, str | None,
     return None, None, phrase
 
 
-def unmatched(rest: str, columns: list[str]) -> list[str]:
+def unmatched(rest: str, columns: list[str], known: list[str]) -> list[str]:
     """Return the words that have to mean something but fit neither column nor value."""
     found: list[str] = []
     for piece in rest.split("|"):
@@ -142,9 +142,9 @@ def unmatched(rest: str, columns: list[str]) -> list[str]:
     return found
 
 
-def joined(tables: list[Table]) -> tuple[list[str], list[Row]]:
+def joined(tables: list[Table]) -> tuple[list[str], list[Row], str]:
     """Join tables one after another on the column that they share."""
-    _, columns, rows = tables[0]
+    note, columns, rows = tables[0]
     for name, others, more in tables[1:]:
         pairs = [(likeness(a, b), a, b) for a in columns for b in others]
         pairs = [
@@ -164,30 +164,34 @@ def joined(tables: list[Table]) -> tuple[list[str], list[Row]]:
             stop(f"neither table has each value of {left!r} only once: they cannot be joined")
         rows = [{**by_key[row[left]], **row} for row in rows if row[left] in by_key]
         columns = list(dict.fromkeys([*columns, *others]))
-        say(f"joined with {name} on {left} = {right}: {len(rows)} rows, {lost} without partner")
-    return columns, rows
+        note += f" joined with {name} on {left} = {right} ({lost} rows without partner)"
+    return columns, rows, note
 
 
 def choose(query: dict[str, Any], tables: list[Table], problem: Exception | None) -> Plan:
     """Return the plan for the table, or for all joined, that holds what is asked for."""
     tried: list[Plan] = []
-    if not query["join"]:
-        for name, columns, rows in tables:
-            tried.append(resolve(query, columns, rows))
-            tried[-1].name = name
-        good = [plan for plan in tried if not plan.missing and (plan.fit or len(tables) == 1)]
-        if good and (not problem or good[0].fit):
-            best = max(good, key=lambda plan: plan.fit)
-            say(f"table {best.name}: {len(best.rows)} rows; columns: {', '.join(best.columns)}")
-            return best
-    if problem:
-        raise problem
-    if len(tables) > 1:
+    query = {**query, "known": " ".join(tokens(name.rsplit(".", 1)[0])[0] for name, _, _ in tables)}
+    for name, columns, rows in [] if query["join"] else tables:
+        tried.append(resolve(query, columns, rows))
+        tried[-1].name = name
+    for group in [tables] if query["join"] else combinations(tables, 2):
         try:
-            tried.append(resolve(query, *joined(tables)))
+            columns, rows, note = joined(list(group))
         except DataProblem:
             if query["join"]:
                 raise
+            continue
+        tried.append(resolve(query, columns, rows))
+        tried[-1].name = note
+        tried[-1].fit -= 0.1
+    good = [plan for plan in tried if not plan.missing and (plan.fit > 0 or len(tables) == 1)]
+    if good:
+        best = max(good, key=lambda plan: plan.fit)
+        say(f"table {best.name}: {len(best.rows)} rows; columns: {', '.join(best.columns)}")
+        return best
+    if problem:
+        raise problem
     best = min(tried, key=lambda plan: (len(plan.missing), -plan.fit))
     if best.missing:
         samples = "; ".join(

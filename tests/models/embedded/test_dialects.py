@@ -3,14 +3,15 @@
 import csv
 import io
 import random
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from agents.run import RunEnd
-from memory.records import Entry, Recall, Recalled, Scope, Tip
+from memory.records import Entry, Provenance, Recall, Recalled, Scope, Tip
 from models.embedded import embedded_model
 from models.embedded.dialect import Dialect, facts, from_tips
 from tests.support.runs import Bench, bench
@@ -62,10 +63,18 @@ async def test_what_was_learned_makes_the_next_run_right_at_once(tmp_path: Path)
 
 
 def recalled(tip: Tip) -> Recalled:
-    return Recalled(
-        entry=Entry(id="tip-1", version=1, namespace="default", body=tip, status="active"),
-        score=1.0,
+    entry = Entry(
+        id="tip-1",
+        namespace="default",
+        kind="tip",
+        status="active",
+        version=1,
+        body=tip,
+        content_hash="",
+        provenance=Provenance(),
+        created_at=datetime(2024, 1, 1, tzinfo=UTC),
     )
+    return Recalled(entry=entry, score=1.0, rank=1)
 
 
 CASES = {
@@ -185,7 +194,11 @@ def written(dialect: Dialect, seed: int) -> tuple[str, float]:
 
 
 @given(dialect=dialects, seed=st.integers(0, 10_000))
-@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=8,
+    phases=(Phase.explicit, Phase.generate),
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 async def test_any_dialect_is_recovered_within_a_few_attempts(
     tmp_path_factory: pytest.TempPathFactory, dialect: Dialect, seed: int
 ) -> None:
