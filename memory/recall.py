@@ -151,9 +151,12 @@ class Recaller:
     ) -> dict[str, float]:
         kept = {
             key
-            for key in pool.entries
+            for key, entry in pool.entries.items()
             if key in at_hand
-            or self._is_near(dense.get(key), key in pool.lexical, bool(boosts[key][1]))
+            or (
+                not _is_elsewhere(entry, boosts[key][1])
+                and self._is_near(dense.get(key), key in pool.lexical, bool(boosts[key][1]))
+            )
         }
         alpha = self._settings.alpha[kind] if dense else 0.0
         fused = fuse(
@@ -190,6 +193,11 @@ def _scope(entry: Entry) -> Scope:
 def _is_at_hand(entry: Entry, query: RecallQuery) -> bool:
     scope = _scope(entry)
     return scope.level == "file" and scope.key in file_names(query)
+
+
+def _is_elsewhere(entry: Entry, boosted: str) -> bool:
+    """Whether an entry is about a file that is not at hand, nor one of its kind."""
+    return _scope(entry).level == "file" and not boosted
 
 
 def _draw(item: Recalled, run_id: str, decided: Mapping[str, bool], probability: float) -> Recalled:

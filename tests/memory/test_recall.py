@@ -161,19 +161,29 @@ async def test_advice_about_the_file_at_hand_comes_first_even_if_the_words_diffe
     assert about not in {item.entry.id for item in (await memory.recall(ask("Sum"))).shown}
 
 
-@pytest.mark.parametrize(
-    ("scope", "given"),
-    [
-        ({"level": "file", "key": "*.csv"}, {"files": ("sales.csv",)}),
-        ({"level": "tool", "key": "run_sql"}, {"tools": ("run_sql",)}),
-    ],
-)
-async def test_a_matching_scope_raises_the_score(
-    memory: Memory, provenance: Provenance, scope: dict[str, str], given: dict[str, object]
+async def test_advice_about_a_kind_of_file_is_recalled_when_one_is_at_hand(
+    memory: Memory, provenance: Provenance
 ) -> None:
-    [entry_id] = await learn(memory, provenance, "Sum the numbers of the table.", **scope)
+    await learn(memory, provenance, "Sum the numbers of it.", level="file", key="*.csv")
+    [item] = (await memory.recall(ask("Sum the numbers", files=("sales.csv",)))).shown
+    assert "file *.csv" in item.reasons
+
+
+async def test_advice_about_another_file_stays_away_however_alike_the_words(
+    memory: Memory, provenance: Provenance
+) -> None:
+    await learn(memory, provenance, "Sum the numbers of it.", level="file", key="costs.csv")
+    for files in ((), ("sales.csv",)):
+        query = ask("Sum the numbers of it.", run_id=str(files), files=files)
+        assert (await memory.recall(query)).items == ()
+
+
+async def test_a_matching_tool_raises_the_score(memory: Memory, provenance: Provenance) -> None:
+    [entry_id] = await learn(
+        memory, provenance, "Sum the numbers of the table.", level="tool", key="run_sql"
+    )
     [plain] = (await memory.recall(ask("Sum the numbers"))).shown
-    [raised] = (await memory.recall(ask("Sum the numbers", run_id="r2", **given))).shown
+    [raised] = (await memory.recall(ask("Sum the numbers", run_id="r2", tools=("run_sql",)))).shown
     assert plain.entry.id == raised.entry.id == entry_id
     assert raised.score == pytest.approx(plain.score + 0.15)
 
