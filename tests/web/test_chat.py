@@ -143,7 +143,7 @@ def test_a_failed_task_says_why(page: Page, server: ChatServer) -> None:
     submit(page)
     why = {"status": "failed", "end_reason": "model_unavailable", "error": "llama3: refused"}
     play(server, [("task", why), ("end", {"status": "failed"})])
-    expect(page.locator(".answer .problem")).to_contain_text("No model answered. llama3: refused")
+    expect(page.locator(".answer .problem")).to_contain_text("No model answered. Llama3: refused.")
 
 
 def test_a_refused_submission_is_readable_and_keeps_the_draft(

@@ -1,7 +1,8 @@
 """The page and the service together: what one sends is what the other reads."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -40,18 +41,24 @@ def service(tmp_path: Path) -> Iterator[Served]:
         yield running
 
 
-@pytest.fixture
-def page(context: BrowserContext, service: Served) -> Iterator[Page]:
+@contextmanager
+def opened(context: BrowserContext, url: str) -> Generator[Page]:
     """Open the service's own page; a broken content policy or script fails the test."""
     page = context.new_page()
     page.set_default_timeout(15_000)
     complaints: list[str] = []
     page.on("console", lambda message: complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.goto(service.url)
+    page.goto(url)
     yield page
     page.close()
     assert complaints == []
+
+
+@pytest.fixture
+def page(context: BrowserContext, service: Served) -> Iterator[Page]:
+    with opened(context, service.url) as page:
+        yield page
 
 
 def test_a_task_goes_from_the_box_to_the_answer_and_into_memory(
@@ -83,3 +90,24 @@ def test_a_task_goes_from_the_box_to_the_answer_and_into_memory(
     page.get_by_text("Receipt: not yet known, not used yet").click()
     expect(page.get_by_role("row", name="Without it")).to_contain_text("0")
     expect(page.locator(".entry")).to_contain_text("uses a decimal comma")
+
+
+def test_the_embedded_model_does_every_example_and_learns_from_the_first(
+    context: BrowserContext, tmp_path: Path
+) -> None:
+    answers = [("North", "14"), ("Whetstone", "39"), ("there are", "350 days")]
+    app = create_app(settings_for(tmp_path, withholding_rate=0))
+    with served(app) as running, opened(context, running.url) as page:
+        expect(page.locator(".model-line")).to_contain_text("It needs no key and no network.")
+        for number, (subject, value) in enumerate(answers):
+            page.goto(f"{running.url}#/")
+            page.locator(".example").nth(number).click()
+            page.keyboard.press("Enter")
+            row = page.locator(".answer").filter(has_text=subject)
+            expect(row).to_contain_text(value, timeout=20_000)
+            expect(page.locator(".task-header .pill")).to_have_text("Done")
+            expect(page.get_by_label("Learned")).to_be_visible(timeout=20_000)
+            if number == 0:
+                expect(page.get_by_label("Learned")).to_contain_text("writes decimals with ','")
+            if number == 1:
+                expect(page.locator(".memories")).to_contain_text("writes decimals with ','")

@@ -1,4 +1,4 @@
-/** Three tasks to begin with; the data of the first one is in it. */
+/** Three tasks to begin with, within what the embedded model can do; their data is here too. */
 
 /**
  * @typedef {Object} Example
@@ -7,32 +7,35 @@
  * @property {{name: string, text: string}[]} files
  */
 
-const ORDERS = `order_id;date;region;product;quantity;unit_price
-1001;2025-01-04;North;Strop, leather;3;24,50
-1002;2025-01-07;South;Honing paste;12;6,90
-1003;2025-01-09;North;Honing paste;5;6,90
-1004;2025-01-15;East;Strop, leather;1;24,50
-1005;2025-01-15;East;Strop, leather;1;24,50
-1006;2025-01-21;West;Whetstone;4;39,00
-1007;2025-01-28;South;Whetstone;2;
-1008;2025-02-02;North;Strop, leather;6;24,50
-`;
+const ORDERS = {
+  name: "orders.csv",
+  text: `order_id;date;region;product;quantity;unit_price
+1001;04/01/2025;North;Strop;3;24,50
+1002;07/01/2025;South;Honing paste;12;6,90
+1003;09/01/2025;North;Honing paste;5;6,90
+1004;15/01/2025;East;Strop;1;24,50
+1005;15/01/2025;East;Strop;1;24,50
+1006;21/01/2025;West;Whetstone;4;39,00
+1007;28/01/2025;South;Whetstone;2;39,00
+1008;02/02/2025;North;Strop;6;24,50
+`,
+};
 
 /** @type {Example[]} */
 export const EXAMPLES = [
   {
     title: "Work on a table",
-    text: "Compute the revenue per region from orders.csv, leave out rows without a price, and write the result to revenue.csv, highest first.",
-    files: [{ name: "orders.csv", text: ORDERS }],
+    text: "Sum the quantity per region in orders.csv and write the result to regions.csv",
+    files: [ORDERS],
   },
   {
-    title: "Calculate something",
-    text: "How many Fridays the 13th are there from 2025 to 2030? List their dates.",
-    files: [],
+    title: "Again, with what it learned",
+    text: "What is the mean of unit_price per product in orders.csv?",
+    files: [ORDERS],
   },
   {
-    title: "Make a file",
-    text: "Write a Python script primes.py that prints the primes below a number given on the command line, test it with 50, and show its output.",
+    title: "Reckon with dates",
+    text: "How many days are there between 2025-03-01 and 2026-02-14?",
     files: [],
   },
 ];

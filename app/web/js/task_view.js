@@ -186,7 +186,7 @@ export class TaskView {
   #drawAnswer() {
     const { answer, status, error, endReason: reason } = this.state;
     const failed = status === "failed" || status === "cancelled";
-    const why = [endReason(reason), clean(error)].filter(Boolean).join(" ");
+    const why = [endReason(reason), sentence(clean(error))].filter(Boolean).join(" ");
     fill(
       this.answer,
       failed && h("div", { class: "problem" }, h("strong", {}, statusWord(status)), h("p", {}, why || "No reason was given.")),
@@ -221,6 +221,14 @@ function artifactName(artifact) {
 /** @returns {boolean} */
 function nearBottom() {
   return innerHeight + scrollY > document.documentElement.scrollHeight - 120;
+}
+
+/**
+ * @param {string} text
+ * @returns {string}
+ */
+function sentence(text) {
+  return text && text[0].toUpperCase() + text.slice(1).replace(/([^.!?])$/, "$1.");
 }
 
 /**

@@ -12,7 +12,7 @@ const EMBEDDED = "embedded";
  * @returns {HTMLElement}
  */
 export function welcome(onExample) {
-  const model = h("p", { class: "model-line" }, "Asking which model answers…");
+  const model = h("div", { class: "model-line" }, "Asking which model answers…");
   showModel(model);
   return h(
     "article",
@@ -54,10 +54,8 @@ async function showModel(place) {
     const note = clean(model.note);
     fill(
       place,
-      "Answering: ",
-      h("strong", {}, clean(model.name)),
-      note ? `. ${note.replace(/\.?$/, ".")}` : ".",
-      model.name === EMBEDDED && [" It needs no key and no network. ", connect()],
+      h("p", {}, "Answering: ", h("strong", {}, clean(model.name)), note ? `. ${note}` : "."),
+      model.name === EMBEDDED && h("p", {}, "It needs no key and no network. ", connect()),
     );
   } catch (error) {
     fill(place, error instanceof ApiError ? clean(error.message) : "Which model answers is not known.");
