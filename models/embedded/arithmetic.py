@@ -6,28 +6,141 @@ import re
 from models.embedded.times import DAYS, MONTHS, month_of
 
 _N = r"-?[$€£]?\d[\d,]*(?:\.\d+)?"
-_ASK = r"^(?:please )?(?:what(?:'s| is| are| was| were)?|how much (?:is|are)|calculate|compute|work out|evaluate|find|give|determine|tell me)?(?: me)?(?: the)?(?: (?:result|value) of)? *"
+_ASK = (
+    r"^(?:please )?(?:what(?:'s| is| are| was| were)?|how much (?:is|are)|calculate"
+    r"|compute|work out|evaluate|find|give|determine|tell me)?(?: me)?(?: the)?(?: "
+    r"(?:result|value) of)? *"
+)
 _FACTORS: dict[str, dict[str, float]] = {
-    "length": {"mm": 0.001, "cm": 0.01, "m": 1, "km": 1000, "inch": 0.0254, "foot": 0.3048, "yard": 0.9144, "mile": 1609.344, "nautical mile": 1852},
-    "mass": {"mg": 1e-6, "g": 0.001, "kg": 1, "tonne": 1000, "ounce": 0.028349523125, "pound": 0.45359237, "stone": 6.35029318},
-    "volume": {"ml": 0.001, "cl": 0.01, "l": 1, "cubic meter": 1000, "gallon": 3.785411784, "pint": 0.473176473, "cup": 0.2365882365},
+    "length": {
+        "mm": 0.001,
+        "cm": 0.01,
+        "m": 1,
+        "km": 1000,
+        "inch": 0.0254,
+        "foot": 0.3048,
+        "yard": 0.9144,
+        "mile": 1609.344,
+        "nautical mile": 1852,
+    },
+    "mass": {
+        "mg": 1e-6,
+        "g": 0.001,
+        "kg": 1,
+        "tonne": 1000,
+        "ounce": 0.028349523125,
+        "pound": 0.45359237,
+        "stone": 6.35029318,
+    },
+    "volume": {
+        "ml": 0.001,
+        "cl": 0.01,
+        "l": 1,
+        "cubic meter": 1000,
+        "gallon": 3.785411784,
+        "pint": 0.473176473,
+        "cup": 0.2365882365,
+    },
     "time": {"ms": 0.001, "second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604800},
-    "data": {"bit": 0.125, "byte": 1, "kb": 1e3, "mb": 1e6, "gb": 1e9, "tb": 1e12, "kib": 1024, "mib": 1024**2, "gib": 1024**3, "tib": 1024**4},
+    "data": {
+        "bit": 0.125,
+        "byte": 1,
+        "kb": 1e3,
+        "mb": 1e6,
+        "gb": 1e9,
+        "tb": 1e12,
+        "kib": 1024,
+        "mib": 1024**2,
+        "gib": 1024**3,
+        "tib": 1024**4,
+    },
     "speed": {"m/s": 1, "km/h": 1 / 3.6, "mph": 0.44704, "knot": 1852 / 3600},
     "energy": {"j": 1, "kj": 1000, "cal": 4.184, "kcal": 4184, "wh": 3600, "kwh": 3.6e6},
-    "area": {"square meter": 1, "square kilometer": 1e6, "hectare": 1e4, "acre": 4046.8564224, "square foot": 0.09290304, "square mile": 2589988.110336},
-    "pressure": {"pa": 1, "hpa": 100, "kpa": 1000, "bar": 1e5, "mbar": 100, "psi": 6894.757293168, "atm": 101325},
-}  # fmt: skip
-_ALIASES = {"meter": "m", "metre": "m", "kilometer": "km", "kilometre": "km", "centimeter": "cm", "centimetre": "cm",
-            "millimeter": "mm", "millimetre": "mm", "inche": "inch", "in": "inch", "feet": "foot", "ft": "foot", "mi": "mile", "yd": "yard",
-            "gram": "g", "gramme": "g", "kilogram": "kg", "kilo": "kg", "milligram": "mg", "ton": "tonne", "lb": "pound", "lbs": "pound", "oz": "ounce",
-            "liter": "l", "litre": "l", "milliliter": "ml", "millilitre": "ml", "hr": "hour", "h": "hour", "min": "minute", "sec": "second", "s": "second",
-            "millisecond": "ms", "kilobyte": "kb", "megabyte": "mb", "gigabyte": "gb", "terabyte": "tb", "kph": "km/h", "kmh": "km/h",
-            "kilometers per hour": "km/h", "miles per hour": "mph", "meters per second": "m/s", "joule": "j", "calorie": "cal", "square feet": "square foot"}  # fmt: skip
+    "area": {
+        "square meter": 1,
+        "square kilometer": 1e6,
+        "hectare": 1e4,
+        "acre": 4046.8564224,
+        "square foot": 0.09290304,
+        "square mile": 2589988.110336,
+    },
+    "pressure": {
+        "pa": 1,
+        "hpa": 100,
+        "kpa": 1000,
+        "bar": 1e5,
+        "mbar": 100,
+        "psi": 6894.757293168,
+        "atm": 101325,
+    },
+}
+_ALIASES = {
+    "meter": "m",
+    "metre": "m",
+    "kilometer": "km",
+    "kilometre": "km",
+    "centimeter": "cm",
+    "centimetre": "cm",
+    "millimeter": "mm",
+    "millimetre": "mm",
+    "inche": "inch",
+    "in": "inch",
+    "feet": "foot",
+    "ft": "foot",
+    "mi": "mile",
+    "yd": "yard",
+    "gram": "g",
+    "gramme": "g",
+    "kilogram": "kg",
+    "kilo": "kg",
+    "milligram": "mg",
+    "ton": "tonne",
+    "lb": "pound",
+    "lbs": "pound",
+    "oz": "ounce",
+    "liter": "l",
+    "litre": "l",
+    "milliliter": "ml",
+    "millilitre": "ml",
+    "hr": "hour",
+    "h": "hour",
+    "min": "minute",
+    "sec": "second",
+    "s": "second",
+    "millisecond": "ms",
+    "kilobyte": "kb",
+    "megabyte": "mb",
+    "gigabyte": "gb",
+    "terabyte": "tb",
+    "kph": "km/h",
+    "kmh": "km/h",
+    "kilometers per hour": "km/h",
+    "miles per hour": "mph",
+    "meters per second": "m/s",
+    "joule": "j",
+    "calorie": "cal",
+    "square feet": "square foot",
+}
 _DEGREES = {"celsius": "C", "c": "C", "fahrenheit": "F", "f": "F", "kelvin": "K", "k": "K"}
-_DATE = r"\d{4}-\d{2}-\d{2}|(?:the )?\d{1,2}(?:st|nd|rd|th)?(?: of)? [A-Za-z]{3,9},? \d{4}|[A-Za-z]{3,9} \d{1,2}(?:st|nd|rd|th)?,? \d{4}|today"
-_WORDS = [("divided by", "/"), ("multiplied by", "*"), ("times", "*"), ("plus", "+"), ("minus", "-"), ("squared", "**2"), ("cubed", "**3"),
-          ("to the power of", "**"), ("×", "*"), ("·", "*"), ("÷", "/"), ("^", "**"), ("−", "-")]  # fmt: skip
+_DATE = (
+    r"\d{4}-\d{2}-\d{2}|(?:the )?\d{1,2}(?:st|nd|rd|th)?(?: of)? [A-Za-z]{3,9},? \d{4}"
+    r"|[A-Za-z]{3,9} \d{1,2}(?:st|nd|rd|th)?,? \d{4}|today"
+)
+_WORDS = [
+    ("divided by", "/"),
+    ("multiplied by", "*"),
+    ("times", "*"),
+    ("plus", "+"),
+    ("minus", "-"),
+    ("squared", "**2"),
+    ("cubed", "**3"),
+    ("to the power of", "**"),
+    ("\u00d7", "*"),
+    ("·", "*"),
+    ("÷", "/"),
+    ("^", "**"),
+    ("\u2212", "-"),
+]
 _HEAD = """
 import datetime, math, statistics
 
@@ -39,10 +152,11 @@ def shown(x):
 
 def calculation(text: str) -> str | None:
     """Return a program for a question of pure reckoning, None for other questions."""
-    text = " ".join(text.replace("’", "'").split()).strip().rstrip("?.! ")
+    text = " ".join(text.replace("\u2019", "'").split()).strip().rstrip("?.! ")
     digits: str = "None"
     rounded = re.search(
-        r",?\s*(?:\(?round(?:ed)?(?: it| the \w+)?) to (\d|two|three|one) decimals?(?: places?)?\)?",
+        r",?\s*(?:\(?round(?:ed)?(?: it| the \w+)?) to (\d|two|three|one)"
+        r" decimals?(?: places?)?\)?",
         text,
         re.IGNORECASE,
     )
@@ -73,14 +187,23 @@ def _percent(text: str) -> list[str] | None:
     if m := re.fullmatch(rf"({_N}){pct} of ({_N})(?: \w+)?", text, re.IGNORECASE):
         return _say(f"{m[1]}% of {m[2]} is ", f"{_n(m[1])} * {_n(m[2])} / 100")
     if m := re.fullmatch(
-        rf"(?:percentage|percent|share) (?:is|of) ({_N}) (?:is |out )?of ({_N})|({_N}) (?:is|as) (?:what|a|which) (?:percent|percentage|%) of ({_N})|percentage of ({_N}) is ({_N})",
+        (
+            rf"(?:percentage|percent|share) (?:is|of) ({_N}) (?:is |out )?of ({_N})|({_N}) "
+            rf"(?:is|as) (?:what|a|which) (?:percent|percentage|%) of ({_N})|percentage of "
+            rf"({_N}) is ({_N})"
+        ),
         text,
         re.IGNORECASE,
     ):
         part, whole = (m[1], m[2]) if m[1] else (m[3], m[4]) if m[3] else (m[6], m[5])
         return _say(f"{part} is ", f"100 * {_n(part)} / {_n(whole)}", f" % of {whole}")
     if m := re.search(
-        rf"percent(?:age)?.*?\b(?:increase|change|growth|decrease|rise|drop|difference)\b.*?\bfrom ({_N}) to ({_N})$|(?:increase|change|growth|decrease|rise|drop) (?:in (?:percent|%) )?from ({_N}) to ({_N}) (?:in|as) (?:a )?(?:percent|percentage|%)",
+        (
+            rf"percent(?:age)?.*?\b(?:increase|change|growth|decrease|rise|drop|difference)"
+            rf"\b.*?\bfrom ({_N}) to ({_N})$|(?:increase|change|growth|decrease|rise|drop) "
+            rf"(?:in (?:percent|%) )?from ({_N}) to ({_N}) (?:in|as) (?:a )?(?:percent"
+            rf"|percentage|%)"
+        ),
         text,
         re.IGNORECASE,
     ):
@@ -89,7 +212,10 @@ def _percent(text: str) -> list[str] | None:
             f"From {a} to {b} the change is ", f"100 * ({_n(b)} - {_n(a)}) / abs({_n(a)})", " %"
         )
     if m := re.fullmatch(
-        rf"({_N}) (plus|minus|increased by|decreased by|reduced by|less) ({_N}){pct}|(increase|decrease|reduce|raise) ({_N}) by ({_N}){pct}",
+        (
+            rf"({_N}) (plus|minus|increased by|decreased by|reduced by|less) ({_N}){pct}"
+            rf"|(increase|decrease|reduce|raise) ({_N}) by ({_N}){pct}"
+        ),
         text,
         re.IGNORECASE,
     ):
@@ -107,10 +233,13 @@ def _unit(name: str) -> str:
 
 def _units(text: str) -> list[str] | None:
     m = re.fullmatch(
-        rf"(?:convert )?(?P<n>{_N}) ?(?:degrees? |°)?(?P<a>[a-z/° ]+?) (?:in|to|into|as|expressed in) (?:degrees? |°)?(?P<b>[a-z/ ]+)"
-        rf"|how many (?P<b2>[a-z/ ]+?) (?:are|is|are there|do|does|make)(?: there)?(?: in)? (?P<n2>{_N}|an?|one) (?P<a2>[a-z/ ]+?)(?: have| make)?",
-        text, re.IGNORECASE,
-    )  # fmt: skip
+        rf"(?:convert )?(?P<n>{_N}) ?(?:degrees? |°)?(?P<a>[a-z/° ]+?) (?:in|to|into"
+        rf"|as|expressed in) (?:degrees? |°)?(?P<b>[a-z/ ]+)"
+        rf"|how many (?P<b2>[a-z/ ]+?) (?:are|is|are there|do|does|make)(?: there)?(?: "
+        rf"in)? (?P<n2>{_N}|an?|one) (?P<a2>[a-z/ ]+?)(?: have| make)?",
+        text,
+        re.IGNORECASE,
+    )
     if not m:
         return None
     number = m["n"] or m["n2"]
@@ -150,7 +279,12 @@ def _date(text: str) -> str | None:
 def _dates(text: str) -> list[str] | None:
     week = f"{[d.capitalize() for d in DAYS]!r}"
     if m := re.fullmatch(
-        rf"(?:how many|number of) (days|weeks|months|years) (?:are |is )?(?:there |lie |elapsed |passed )?(?:between|from) ({_DATE}) (?:and|to|until|till) ({_DATE})|how many (days|weeks) (?:are )?(?:there )?(?:until|till|to|since) ({_DATE})",
+        (
+            rf"(?:how many|number of) (days|weeks|months|years) (?:are |is )?(?:there |lie "
+            rf"|elapsed |passed )?(?:between|from) ({_DATE}) (?:and|to|until|till) "
+            rf"({_DATE})|how many (days|weeks) (?:are )?(?:there )?(?:until|till|to|since) "
+            rf"({_DATE})"
+        ),
         text,
         re.IGNORECASE,
     ):
@@ -163,10 +297,17 @@ def _dates(text: str) -> list[str] | None:
             return _say(
                 name, f"abs(({b} - {a}).days)" + (" / 7" if unit == "weeks" else ""), f" {unit}"
             )
-        months = f"((b.year - a.year) * 12 + b.month - a.month - (b.day < a.day)){' // 12' if unit == 'years' else ''}"
+        months = (
+            f"((b.year - a.year) * 12 + b.month - a.month - (b.day < a.day))"
+            f"{' // 12' if unit == 'years' else ''}"
+        )
         return [f"a, b = sorted([{a}, {b}])", *_say(name, months, f" full {unit}")]
     if m := re.fullmatch(
-        rf"(?:what |which )?(?:date|day)?(?: (?:is|was|will be|falls))?(?: it)? ?(\d+) (day|week|month|year)s? (after|before|from|ago|later than|prior to)(?: ({_DATE}|now))?",
+        (
+            rf"(?:what |which )?(?:date|day)?(?: (?:is|was|will be|falls))?(?: it)? ?(\d+) "
+            rf"(day|week|month|year)s? (after|before|from|ago|later than|prior to)(?: "
+            rf"({_DATE}|now))?"
+        ),
         text,
         re.IGNORECASE,
     ):
@@ -178,8 +319,15 @@ def _dates(text: str) -> list[str] | None:
             shift = [f"day = {start} + datetime.timedelta({m[2].lower()}s={back}{m[1]})"]
         else:
             months = int(m[1]) * (12 if m[2].lower() == "year" else 1)
-            shift = [f"start = {start}", f"at = start.year * 12 + start.month - 1 + {back}{months}",
-                     "import calendar", "day = datetime.date(at // 12, at % 12 + 1, min(start.day, calendar.monthrange(at // 12, at % 12 + 1)[1]))"]  # fmt: skip
+            shift = [
+                f"start = {start}",
+                f"at = start.year * 12 + start.month - 1 + {back}{months}",
+                "import calendar",
+                (
+                    "day = datetime.date(at // 12, at % 12 + 1, min(start.day, "
+                    "calendar.monthrange(at // 12, at % 12 + 1)[1]))"
+                ),
+            ]
         label = f"{m[1]} {m[2]}(s) {m[3]} {m[4] or ''}".strip()
         return [
             *shift,
@@ -187,7 +335,11 @@ def _dates(text: str) -> list[str] | None:
             f"print(f'ANSWER: {{day.isoformat()}} ({{weekday}}) is ' + {label!r} + '.')",
         ]
     if m := re.fullmatch(
-        rf"(?:(?:what|which) )?(?:(?:day|weekday)(?: of the week)?)(?: (?:is|was|will|did|does))?(?: it)? ?(?:be )?(?:on )?({_DATE})(?: (?:fall|be|was|is)(?: on)?)?",
+        (
+            rf"(?:(?:what|which) )?(?:(?:day|weekday)(?: of the week)?)(?: (?:is|was|will"
+            rf"|did|does))?(?: it)? ?(?:be )?(?:on )?({_DATE})(?: (?:fall|be|was|is)(?: on)"
+            rf"?)?"
+        ),
         text,
         re.IGNORECASE,
     ):
@@ -211,10 +363,23 @@ def _dates(text: str) -> list[str] | None:
 
 def _numbers(text: str) -> list[str] | None:
     """Parse `the average of 3, 5 and 9` and `the square root of 2`."""
-    names = {"average": "statistics.fmean", "mean": "statistics.fmean", "sum": "sum", "total": "sum", "median": "statistics.median",
-             "product": "math.prod", "maximum": "max", "largest": "max", "minimum": "min", "smallest": "min"}  # fmt: skip
+    names = {
+        "average": "statistics.fmean",
+        "mean": "statistics.fmean",
+        "sum": "sum",
+        "total": "sum",
+        "median": "statistics.median",
+        "product": "math.prod",
+        "maximum": "max",
+        "largest": "max",
+        "minimum": "min",
+        "smallest": "min",
+    }
     if m := re.fullmatch(
-        rf"({'|'.join(names)}) of (?:the numbers |these numbers:? )?((?:{_N})(?:(?:,? and |, ?| )(?:{_N}))+)",
+        (
+            rf"({'|'.join(names)}) of (?:the numbers |these numbers:? )?((?:{_N})(?:(?:,? "
+            rf"and |, ?| )(?:{_N}))+)"
+        ),
         text,
         re.IGNORECASE,
     ):
@@ -224,7 +389,10 @@ def _numbers(text: str) -> list[str] | None:
             f"{names[m[1].lower()]}([{', '.join(map(_n, listed))}])",
         )
     if m := re.fullmatch(
-        r"(?:the )?sum of (?:all )?(?:the )?(?:numbers|integers) (?:from )?(\d+) (?:to|through) (\d+)",
+        (
+            r"(?:the )?sum of (?:all )?(?:the )?(?:numbers|integers) (?:from )?(\d+) (?:to"
+            r"|through) (\d+)"
+        ),
         text,
         re.IGNORECASE,
     ):
@@ -241,10 +409,8 @@ def _expression(text: str) -> list[str] | None:
     for word, sign in _WORDS:
         expression = expression.replace(word, sign)
     expression = re.sub(r"(?<=\d),(?=\d{3}\b)", "", expression).rstrip("= ")
-    if (
-        not re.fullmatch(r"[\d.+\-*/%() ]{3,200}", expression)
-        or not re.search(r"\d ?[-+*/%]", expression)
-        and not re.search(r"[-+*/] ?\(", expression)
+    if not re.fullmatch(r"[\d.+\-*/%() ]{3,200}", expression) or (
+        not re.search(r"\d ?[-+*/%]", expression) and not re.search(r"[-+*/] ?\(", expression)
     ):
         return None
     powers = re.findall(r"\*\* ?\(?(\d+)", expression)

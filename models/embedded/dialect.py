@@ -73,7 +73,10 @@ def from_tips(name: str, tips: str) -> Dialect:
 def _read_tip(line: str, dialect: Dialect) -> Dialect:
     found: dict[str, Any] = {}
     if separator := re.search(
-        r"(?:separat|delimit)[^;|]*?('[^']{1,2}'|semicolons?|tabs?|pipes?|commas?)|(semicolon|tab)[- ](?:separated|delimited)",
+        (
+            r"(?:separat|delimit)[^;|]*?('[^']{1,2}'|semicolons?|tabs?|pipes?|commas?)"
+            r"|(semicolon|tab)[- ](?:separated|delimited)"
+        ),
         line,
     ):
         word = (separator[1] or separator[2]).strip("'").rstrip("s")
@@ -119,11 +122,8 @@ def mend(name: str, dialect: Dialect, report: str) -> Dialect:
             return dialect
         utf16 = re.search(r"can't decode byte 0xf[ef] in position 0", report)
         return replace(dialect, encoding="utf-16" if utf16 else "cp1252")
-    if (
-        "UnicodeError" in report
-        or "byte" in report
-        and "cp1252" == dialect.encoding
-        and "charmap" in report
+    if "UnicodeError" in report or (
+        "byte" in report and dialect.encoding == "cp1252" and "charmap" in report
     ):
         return replace(dialect, encoding="latin-1")
     if head:

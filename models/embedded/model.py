@@ -17,9 +17,11 @@ INFO = ModelInfo(
     context_tokens=128_000,
     local=True,
     note=(
-        "A small deterministic program behind the model port, not a language model. It answers questions"
+        "A small deterministic program behind the model port, not a language model. It "
+        "answers questions"
         " over tables, reckons with numbers, units and dates, searches and edits text files and"
-        " reads single pages, and declines everything else. Connect a real model for more: STROP_MODEL."
+        " reads single pages, and declines everything else. Connect a real model for "
+        "more: STROP_MODEL."
     ),
 )
 
@@ -34,8 +36,12 @@ _ROLES: dict[str, Callable[[dict[str, str]], dict[str, Any]]] = {
 }
 """By the fields that the wanted structure requires or has."""
 _MARKS = {
-    "Plan": "subgoals", "StepReview": "outcome", "AnswerReview": "accepted", "Lessons": "tips", "Notes": "notes",
-}  # fmt: skip
+    "Plan": "subgoals",
+    "StepReview": "outcome",
+    "AnswerReview": "accepted",
+    "Lessons": "tips",
+    "Notes": "notes",
+}
 
 
 class EmbeddedModel:
@@ -87,7 +93,10 @@ def _role(request: Request) -> Callable[[dict[str, str]], dict[str, Any]]:
         return _ROLES[
             "RepairedAnswer" if system.startswith("You are the Refiner") else "FinalAnswer"
         ]
-    msg = f"expected the structure of a plan, review, answer, notes or lessons, got fields {sorted(fields)}; connect a real model for other uses"
+    msg = (
+        f"expected the structure of a plan, review, answer, notes or lessons, got fields "
+        f"{sorted(fields)}; connect a real model for other uses"
+    )
     raise ModelRequestError(msg)
 
 

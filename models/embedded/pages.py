@@ -7,8 +7,13 @@ from models.embedded.query import parse_query
 
 _DATA = (".csv", ".tsv", ".json", ".jsonl", ".ndjson")
 _STOP = set(
-    "a an and are at by did do does find for from give has have how i in is it list me much many name of on or"
-    " page please show site tell that the there this to was web were what when where which who with all".split()
+    re.findall(
+        r"\w+",
+        "a an and are at by did do does find for from give has have how i in is it "
+        "list me much many"
+        " name of on or page please show site tell that the there this to was web were what when"
+        " where which who with all",
+    )
 )
 
 
@@ -37,18 +42,18 @@ def answer_from_page(question: str, text: str) -> str | None:
     if re.search(r"\b(?:links|urls)\b", asked):
         links = list(dict.fromkeys(re.findall(r"\[([^\]]+)\]\((https?://[^)\s]+)\)", text)))
         return (
-            f"{len(links)} links:\n" + "\n".join(f"- {name}: {url}" for name, url in links)
+            "The links:\n" + "\n".join(f"- {name}: {url}" for name, url in links)
             if links
             else None
         )
     if re.search(r"\bheadings?\b|\bsections\b", asked):
         heads = [line.lstrip("# ") for line in body if re.match(r"#+ ", line)]
-        return f"{len(heads)} headings: {', '.join(heads)}." if heads else None
+        return f"The headings: {', '.join(heads)}." if heads else None
     words = {_stem(w) for w in re.findall(r"[^\W_]+", asked) if w not in _STOP}
     if re.match(r"(?:list|give|show|what are|which)\b", asked) and (
         items := _list_below(body, words)
     ):
-        return f"{len(items)} items:\n" + "\n".join(f"- {item}" for item in items)
+        return "The page lists:\n" + "\n".join(f"- {item}" for item in items)
     return _best_line(body, words)
 
 

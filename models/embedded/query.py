@@ -13,7 +13,8 @@ from models.embedded.times import take_times
 _NUMBER = r"-?[$€£]?\d[\d,]*(?:\.\d+)?"
 _END = (
     r"(?=\s*(?:$|[|,.;:?!\n])| (?:in|on|at|for|from|of|per|by|with|where|whose|when|who|that|which"
-    r"|during|between|before|after|since|until|and|is|are|was|were|has|have|had|did|do|does|over|above"
+    r"|during|between|before|after|since|until|and|is|are|was|were|has|have|had|did|do"
+    r"|does|over|above"
     r"|below|under|each|across|within|among|not|except|excluding|sold|made|placed|recorded|measured"
     r"|occurred|there|if|to|using|as|than)\b)"
 )
@@ -89,14 +90,23 @@ _SIGNS = {
     ">=": r">=|≥|at least|no less than|not less than|not below|minimum of",
     "<=": r"<=|≤|at most|no more than|not more than|not above|up to",
     "!=": r"!=|≠|not equal to|different from",
-    ">": r">|(?:greater|more|higher|larger|bigger|older|longer|heavier|warmer|hotter) than|above|over|exceed(?:s|ing|ed)?",
+    ">": (
+        r">|(?:greater|more|higher|larger|bigger|older|longer|heavier|warmer|hotter) than"
+        r"|above|over|exceed(?:s|ing|ed)?"
+    ),
     "<": r"<|(?:less|lower|fewer|smaller|younger|shorter|lighter|colder|cooler) than|below|under",
     "=": r"==?|equal to|equals|exactly",
-}  # fmt: skip
-_COUNT_WORDS = {
-    w: i for i, w in enumerate("one two three four five six seven eight nine ten".split(), 1)
 }
-_LEAD = r"(?:in|of|from|for|that|which|are|is|was|were|and|with|have|has|had|having|where|whose|the|an?|all|rows|records|entries|days|people)"
+_COUNT_WORDS = {
+    w: i
+    for i, w in enumerate(
+        ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"], 1
+    )
+}
+_LEAD = (
+    r"(?:in|of|from|for|that|which|are|is|was|were|and|with|have|has|had|having|where"
+    r"|whose|the|an?|all|rows|records|entries|days|people)"
+)
 
 
 @dataclass
@@ -145,11 +155,22 @@ class _Cutter:
 def take_output(text: str, known: tuple[str, ...]) -> tuple[str, str]:
     """Return the text without the wish to write a file, and that file's name."""
     for name in re.findall(r"[\w./-]+\.(?:md|csv|tsv|txt|json|html)\b", text):
-        asked = rf"\b(?:write|save|store|put|export|output|create|make|produce|report)\b(?=.*?{re.escape(name)})"
+        asked = (
+            rf"\b(?:write|save|store|put|export|output|create|make|produce|report)"
+            rf"\b(?=.*?{re.escape(name)})"
+        )
         if name not in known and re.search(asked, text, re.IGNORECASE):
-            pattern = rf"(?:,?\s*(?:and|then)\s+)?(?:(?:in)?to|into|in|as|called|named)?\s*(?:an? |the )?(?:new )?(?:\w+ )?(?:file |report )?(?:called |named |in )?[`'\"]?{re.escape(name)}[`'\"]?(?: with(?! the same))?"
+            pattern = (
+                rf"(?:,?\s*(?:and|then)\s+)?(?:(?:in)?to|into|in|as|called|named)"
+                rf"?\s*(?:an? |the )?(?:new )?(?:\w+ )?(?:file |report )?(?:called |named "
+                rf"|in )?[`'\"]?{re.escape(name)}[`'\"]?(?: with(?! the same))?"
+            )
             text = re.sub(pattern, " ", text, count=1, flags=re.IGNORECASE)
-            verb = r"(?:,?\s*(?:and|then)\s+)*\b(?:write|save|store|put|export|output|create|make|produce)\b(?: (?:it|them|this|that|the (?:result|results|table|answer|list)))?"
+            verb = (
+                r"(?:,?\s*(?:and|then)\s+)*\b(?:write|save|store|put|export|output|create"
+                r"|make|produce)\b(?: (?:it|them|this|that|the (?:result|results|table"
+                r"|answer|list)))?"
+            )
             return re.sub(verb, " ", text, count=1, flags=re.IGNORECASE).strip(), name
     return text, ""
 
@@ -157,7 +178,7 @@ def take_output(text: str, known: tuple[str, ...]) -> tuple[str, str]:
 def parse_query(text: str, files: tuple[str, ...]) -> Query | None:
     """Return the query that a question amounts to, or None when no pattern fits."""
     query = Query()
-    text, query.output = take_output(" ".join(text.replace("’", "'").split()), files)
+    text, query.output = take_output(" ".join(text.replace("\u2019", "'").split()), files)
     text = re.sub(r"[\"`“”](?=\S)([^\"`“”]+)[\"`“”]", r"'\1'", text)
     cutter = _Cutter(text[:1].lower() + text[1:] if text[1:2].islower() else text)
     _take_frame(cutter, query, files)
@@ -179,7 +200,9 @@ def parse_query(text: str, files: tuple[str, ...]) -> Query | None:
 def _take_frame(cutter: _Cutter, query: Query, files: tuple[str, ...]) -> None:
     """Take what is not the question itself: files, rounding, units, the wish to join."""
     if found := cutter.cut(
-        r",?\s*(?:and )?(?:\(?rounded?|round(?: it| the \w+)?|give(?: it)?)? ?(?:(?:to|with|using|at) )(\d|one|two|three|four|no|zero) (?:decimal(?: place)?s?|digits?)(?: after the \w+)?( each)?\)?"
+        r",?\s*(?:and )?(?:\(?rounded?|round(?: it| the \w+)?|give(?: it)?)? ?(?:(?:to"
+        r"|with|using|at) )(\d|one|two|three|four|no|zero) (?:decimal(?: place)?s?"
+        r"|digits?)(?: after the \w+)?( each)?\)?"
     ):
         word = found[1].lower()
         query.digits = int(word) if word.isdigit() else _COUNT_WORDS.get(word, 0)
@@ -187,24 +210,31 @@ def _take_frame(cutter: _Cutter, query: Query, files: tuple[str, ...]) -> None:
         query.digits = 0
     query.join = bool(
         cutter.cut(
-            r"\b(?:join|combine|merge|match)(?:ing)? (?:the )?(?:two )?(?:files|tables)?(?: on \w+)?"
+            r"\b(?:join|combine|merge|match)(?:ing)? (?:the )?(?:two )?(?:files|tables)"
+            r"?(?: on \w+)?"
         )
     )
     for name in sorted(files, key=len, reverse=True):
         stem = re.escape(name.rsplit("/", 1)[-1])
         while cutter.cut(
-            rf"(?:\b(?:in|from|of|using|use|with|and|according to|for|to|on|read|open|look at) )?(?:the )?(?:(?:data )?file |table |data (?:in|of) )?['`]?(?:[\w./-]*/)?{stem}['`]?"
+            rf"(?:\b(?:in|from|of|using|use|with|and|according to|for|to|on|read|open"
+            rf"|look at) )?(?:the )?(?:(?:data )?file |table |data (?:in|of) )"
+            rf"?['`]?(?:[\w./-]*/)?{stem}['`]?"
         ):
             continue
     query.excluded = [
         word.strip("'").lower()
         for word in re.findall(
-            r"\b(?:except|excluding|without|other than|not (?:in|from|of|for)|is not|are not|isn't)(?: for)?(?: the)? ('[^']+'|[\w-]+)",
+            (
+                r"\b(?:except|excluding|without|other than|not (?:in|from|of|for)|is not"
+                r"|are not|isn't)(?: for)?(?: the)? ('[^']+'|[\w-]+)"
+            ),
             cutter.text,
         )
     ]
     if found := cutter.cut(
-        r"\b(?:measured |given |expressed )?in (euros?|dollars?|usd|eur|degrees?(?: celsius)?|°c|celsius|km|kg|mm|cm|minutes|seconds|percent)(?=$|[ ?.,|])"
+        r"\b(?:measured |given |expressed )?in (euros?|dollars?|usd|eur|degrees?(?: "
+        r"celsius)?|°c|celsius|km|kg|mm|cm|minutes|seconds|percent)(?=$|[ ?.,|])"
     ):
         query.unit = found[1]
 
@@ -227,7 +257,8 @@ def _take_filters(cutter: _Cutter, query: Query) -> None:
     unit = r"(?: ?(?:°c|degrees|euros?|dollars?|kg|km|mm|%|percent|years(?: old)?)(?!\w))?"
     column = rf"(?P<c>(?:(?!{_LEAD}\b)[^\s|,;:?!]+ ){{1,3}})"
     if found := cutter.cut(
-        rf"(?:\b{_LEAD} )*{column}(?:is |was |are |were |lies )?between (?P<a>{_NUMBER}) and (?P<b>{_NUMBER}){unit}"
+        rf"(?:\b{_LEAD} )*{column}(?:is |was |are |were |lies )?between "
+        rf"(?P<a>{_NUMBER}) and (?P<b>{_NUMBER}){unit}"
     ):
         query.filters += [
             (found["c"].strip(), ">=", _plain(found["a"])),
@@ -239,15 +270,19 @@ def _take_filters(cutter: _Cutter, query: Query) -> None:
         query.filters.append((name, sign, _plain(found["v"])))
     for sign, words in _SIGNS.items():
         while found := cutter.cut(
-            rf"(?:\b{_LEAD} )*{column}(?:(?:is|was|are|were|of|has|have|had) )?(?:{words}) ?(?P<v>{_NUMBER}){unit}(?! (?!and|or|in|on|for|per|by|from|at|each|where|with|did|do|were|was|are|is|have|has|had)[a-z])"
+            rf"(?:\b{_LEAD} )*{column}(?:(?:is|was|are|were|of|has|have|had) )"
+            rf"?(?:{words}) ?(?P<v>{_NUMBER}){unit}(?! (?!and|or|in|on|for|per|by|from"
+            rf"|at|each|where|with|did|do|were|was|are|is|have|has|had)[a-z])"
         ):
             query.filters.append((found["c"].strip(), sign, _plain(found["v"])))
         while found := cutter.cut(
-            rf"(?:\b{_LEAD} )*(?:{words}) (?P<v>{_NUMBER}){unit}(?: of)? (?P<c>[a-z]+(?: [a-z]+)?){_END}"
+            rf"(?:\b{_LEAD} )*(?:{words}) (?P<v>{_NUMBER}){unit}(?: of)? "
+            rf"(?P<c>[a-z]+(?: [a-z]+)?){_END}"
         ):
             query.filters.append((found["c"].strip(), sign, _plain(found["v"])))
     while found := cutter.cut(
-        rf"\b(?:where|whose|with|and) (?:the |an? )?(?P<c>[\w ()-]+?) (?P<s>is not|is|equals|=|of|!=) (?P<v>'[^']+'|{_NUMBER}(?![-\d])|(?-i:[A-Z])\w+)"
+        rf"\b(?:where|whose|with|and) (?:the |an? )?(?P<c>[\w ()-]+?) (?P<s>is not|is"
+        rf"|equals|=|of|!=) (?P<v>'[^']+'|{_NUMBER}(?![-\d])|(?-i:[A-Z])\w+)"
     ):
         sign = "!=" if found["s"] in {"is not", "!="} else "="
         query.filters.append((found["c"].strip(), sign, found["v"].strip("'")))
@@ -265,8 +300,13 @@ def _amount(word: str | None) -> int:
 def _take_sort(cutter: _Cutter, query: Query) -> bool:
     """Take the wish to see rows in order."""
     found = cutter.cut(
-        rf"\b(?:sort(?:ed)?|order(?:ed)?|rank(?:ed)?)(?: (?:all )?(?:the |it |them |this )?(?:rows|records|entries|data|table|file|products|items|\w+)?)?[ |]*by (?P<c>{_WORDS})"
-        r"(?:,? ?\(?(?:in )?(?P<o>descending|ascending|decreasing|increasing|from (?:highest|high|largest|newest)|from (?:lowest|low|smallest|oldest)|(?:highest|largest) first|(?:lowest|smallest) first)(?: order| to \w+)?\)?)?(?=$|[|,.;?!]| and| in|\s*$)"
+        rf"\b(?:sort(?:ed)?|order(?:ed)?|rank(?:ed)?)(?: (?:all )?(?:the |it |them "
+        rf"|this )?(?:rows|records|entries|data|table|file|products|items|\w+)?)?[ "
+        rf"|]*by (?P<c>{_WORDS})"
+        r"(?:,? ?\(?(?:in )?(?P<o>descending|ascending|decreasing|increasing|from "
+        r"(?:highest|high|largest|newest)|from (?:lowest|low|smallest|oldest)"
+        r"|(?:highest|largest) first|(?:lowest|smallest) first)(?: order| to \w+)?\)?)"
+        r"?(?=$|[|,.;?!]| and| in|\s*$)"
     )
     if not found:
         return False
@@ -326,7 +366,7 @@ def _take_target(query: Query, phrase: str) -> None:
             query.ops, phrase = [op], found[1]
     if found := re.match(r"number of (.+)", phrase, re.IGNORECASE):
         query.ops, phrase, query.most = ["howmany"], found[1], True
-    if product := re.match(r"(.+?) (?:times|multiplied by|x|×|\*) (.+)", phrase):
+    if product := re.match(r"(.+?) (?:times|multiplied by|x|\u00d7|\*) (.+)", phrase):
         phrase, query.times = product[1], product[2]
     query.target = phrase
 
@@ -334,13 +374,17 @@ def _take_target(query: Query, phrase: str) -> None:
 def _take_which(cutter: _Cutter, query: Query) -> bool:
     """Take `which X has the highest Y`, `who sold the most Y`, `when was the highest Y`."""
     adjectives = "|".join(_ADJECTIVES)
-    subject = rf"\b(?:(?:in |on |at |for )?(?:which|what)(?: of the)?(?! (?:is|are|was|were)\b) (?P<g>{_WORDS})|(?P<who>who|when|where))"
+    subject = (
+        rf"\b(?:(?:in |on |at |for )?(?:which|what)(?: of the)?(?! (?:is|are|was|were)\b) "
+        rf"(?P<g>{_WORDS})|(?P<who>who|when|where))"
+    )
     if found := cutter.cut(rf"{subject} (?:is|are|was|were) (?:the )?(?P<a>{adjectives})\b"):
         query.pick, query.target = _ADJECTIVES[found["a"].lower()]
         query.ops = ["auto"]
     else:
         found = cutter.cut(
-            rf"{subject} (?:(?:[a-z|]+ )*?)(?:the )?(?:(?P<hi>{_HIGH})|(?P<lo>{_LOW}))(?: (?P<t>{_WORDS}))?{_END}"
+            rf"{subject} (?:(?:[a-z|]+ )*?)(?:the )?(?:(?P<hi>{_HIGH})|(?P<lo>{_LOW}))"
+            rf"(?: (?P<t>{_WORDS}))?{_END}"
         )
         if not found:
             return False
@@ -357,7 +401,10 @@ def _take_which(cutter: _Cutter, query: Query) -> bool:
         ):
             _take_target(query, tail[0].strip())
         if middle := re.search(
-            rf"\b(?P<op>average|mean|total|median) (?P<t>{_WORDS}) (?:was |is )?(?:the )?(?:{_HIGH}|{_LOW})$",
+            (
+                rf"\b(?P<op>average|mean|total|median) (?P<t>{_WORDS}) (?:was |is )?(?:the "
+                rf")?(?:{_HIGH}|{_LOW})$"
+            ),
             found[0].strip(),
             re.IGNORECASE,
         ):
@@ -378,21 +425,26 @@ def _take_which(cutter: _Cutter, query: Query) -> bool:
 def _take_measures(cutter: _Cutter, query: Query) -> bool:
     """Take one or several measures of one column, or a count, or a share."""
     if cutter.cut(
-        r"\b(?:what )?(?:percentage|percent|share|proportion|fraction|part)\b(?: of)?(?: all)?(?: the)?"
+        r"\b(?:what )?(?:percentage|percent|share|proportion|fraction|part)\b(?: of)"
+        r"?(?: all)?(?: the)?"
     ):
         query.ops = ["share"]
         target = cutter.cut(rf"(?<=\| )(?P<t>{_WORDS}){_END}")
         query.target = target["t"] if target else ""
         return True
     if found := cutter.cut(
-        rf"\b(?:how many|(?:the )?(?:number|count) of|count(?: up)?)(?: the| all)?(?P<d> (?:different|distinct|unique))?(?: (?P<t>{_WORDS}){_END})?"
+        rf"\b(?:how many|(?:the )?(?:number|count) of|count(?: up)?)(?: the| all)"
+        rf"?(?P<d> (?:different|distinct|unique))?(?: (?P<t>{_WORDS}){_END})?"
     ):
         query.ops = ["distinct" if found["d"] else "howmany"]
         query.target = found["t"] or ""
         return True
     every = "|".join(f"(?:{words})" for words in _OPS.values())
     found = cutter.cut(
-        rf"\b(?P<ops>(?:{every})(?:(?:,? and (?:the )?|, (?:the )?)(?:{every}))*)(?: (?:value|amount|reading)s?)?(?: of)?(?: all)?(?: the)? (?P<t>(?:(?:total|daily|hourly|monthly) )?{_WORDS}(?: (?:times|multiplied by|×|\*) {_WORDS})?){_END}"
+        rf"\b(?P<ops>(?:{every})(?:(?:,? and (?:the )?|, (?:the )?)(?:{every}))*)(?: "
+        rf"(?:value|amount|reading)s?)?(?: of)?(?: all)?(?: the)? (?P<t>(?:(?:total"
+        rf"|daily|hourly|monthly) )?{_WORDS}(?: (?:times|multiplied by|\u00d7|\*) "
+        rf"{_WORDS})?){_END}"
     )
     if not found:
         found = cutter.cut(rf"\bhow much (?!is\b|does\b)(?P<t>{_WORDS}){_END}")
@@ -407,10 +459,10 @@ def _take_measures(cutter: _Cutter, query: Query) -> bool:
             for m in re.finditer(rf"\b(?:{w})\b", found["ops"], re.IGNORECASE)
         ]
         query.ops = [op for _, op in sorted(spotted)]
-    if product := re.match(r"(.+?) (?:times|multiplied by|x|×|\*) (.+)", words):
+    if product := re.match(r"(.+?) (?:times|multiplied by|x|\u00d7|\*) (.+)", words):
         words, query.times = product[1], product[2]
     query.target = words
-    if second := cutter.cut(r"^\s*\|?\s*(?:times|multiplied by|×|\*) (\w+)"):
+    if second := cutter.cut(r"^\s*\|?\s*(?:times|multiplied by|\u00d7|\*) (\w+)"):
         query.times = second[1]
     return True
 
@@ -428,7 +480,8 @@ def _take_adjective(cutter: _Cutter, query: Query) -> bool:
 def _take_values(cutter: _Cutter, query: Query) -> bool:
     """Take the wish to see values or rows as they are."""
     if cutter.cut(
-        r"\b(?:list|show|give|print|find|select|return|extract|keep|filter)\b(?: me)?(?: all)?(?: of)?(?: the)? (?:rows|records|entries|lines)\b"
+        r"\b(?:list|show|give|print|find|select|return|extract|keep|filter)\b(?: me)"
+        r"?(?: all)?(?: of)?(?: the)? (?:rows|records|entries|lines)\b"
     ):
         query.ops = ["rows"]
         return True
@@ -436,7 +489,9 @@ def _take_values(cutter: _Cutter, query: Query) -> bool:
         query.ops, query.target = ["value"], _ASKED[found["a"].lower()]
         return True
     found = cutter.cut(
-        rf"\b(?:(?:which|what)(?! (?:is|are|was|were)\b)|(?:what|which) (?:is|are|was|were)(?: the)?|list|show|give|tell|look up|find)(?: me)?(?: all)?(?: the)?(?: (?:different|distinct|unique))? (?P<t>{_WORDS}){_END}"
+        rf"\b(?:(?:which|what)(?! (?:is|are|was|were)\b)|(?:what|which) (?:is|are|was"
+        rf"|were)(?: the)?|list|show|give|tell|look up|find)(?: me)?(?: all)?(?: the)"
+        rf"?(?: (?:different|distinct|unique))? (?P<t>{_WORDS}){_END}"
     )
     if found:
         query.ops, query.target = ["value"], found["t"]

@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from pprint import pformat
@@ -18,7 +19,7 @@ _PARTS = ("reading", "matching", "resolving", "computing", "asking")
 class _Bare(ast.NodeTransformer):
     """Drops docstrings: they are for the reader of this project, not of the trace."""
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:  # noqa: N802 - ast's
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
         self.generic_visit(node)
         if ast.get_docstring(node) and len(node.body) > 1:
             node.body = node.body[1:]
@@ -90,7 +91,7 @@ def dialects_of(code: str) -> dict[str, Dialect]:
     if not isinstance(assumed, dict):
         return {}
     return {
-        name: Dialect(**{**values, "missing": tuple(values["missing"])})
+        name: replace(Dialect(), **{**values, "missing": tuple(values["missing"])})
         for name, values in cast("dict[str, dict[str, Any]]", assumed).items()
     }
 

@@ -19,7 +19,8 @@ def review_step(found: dict[str, str]) -> dict[str, Any]:
         return _verdict("wrong_state", "precondition", f"The step failed: {said[:600]}")
     if odd:
         feedback = (
-            f"odd: {odd[0]}\nA figure of that kind cannot be a measurement beside the others: it stands for a"
+            f"odd: {odd[0]}\nA figure of that kind cannot be a measurement beside the "
+            f"others: it stands for a"
             " missing value. Leave it out."
         )
         return _verdict(

@@ -19,9 +19,12 @@ from models.messages import JsonObject, Request
 
 ANOTHER_WAY = "Look at the data again and finish: "
 _ABLE = (
-    " The embedded model is a small program that answers questions over tables (filter, group, sum, mean,"
-    " count, top, join), reckons with numbers, units and dates, searches and edits text files, and reads"
-    " single pages. For anything else connect a real model: set STROP_MODEL and the provider's API key,"
+    " The embedded model is a small program that answers questions over tables "
+    "(filter, group, sum, mean,"
+    " count, top, join), reckons with numbers, units and dates, searches and edits "
+    "text files, and reads"
+    " single pages. For anything else connect a real model: set STROP_MODEL and the "
+    "provider's API key,"
     " or start a local server such as Ollama."
 )
 
@@ -84,10 +87,12 @@ def _table_move(
     if not own:
         told = [name for name, dialect in first.items() if dialect != plain(name)]
         thought = (
-            f"I compute this with a program, reading {', '.join(told)} as the tips say; I expect the"
+            f"I compute this with a program, reading {', '.join(told)} as the tips "
+            f"say; I expect the"
             " answer."
             if told
-            else f"I compute this with a program that takes {', '.join(work.files)} to be plain: comma,"
+            else f"I compute this with a program that takes {', '.join(work.files)} to be "
+            f"plain: comma,"
             " point, UTF-8, header first, ISO dates. I expect the answer, or an error that tells"
             " what is otherwise."
         )
@@ -126,8 +131,6 @@ def _page_move(
     tips: str,
     tools: dict[str, JsonObject],
 ) -> Move:
-    if "fetch_url" not in tools:
-        return _decline("There is no `fetch_url` tool here.", tools)
     question = re.sub(
         r"\s*\b(?:(?:on|at|from|in|of) )?(?:the )?(?:web ?)?(?:page |site |url |table (?:on|at) )?"
         + re.escape(work.url)
@@ -136,7 +139,10 @@ def _page_move(
         work.question,
     )
     question = re.sub(
-        r"^(?:please )?(?:fetch|open|read|get|visit|go to|look at|download)(?: the)?(?: page| table| file| data)?\s*(?:,|and|then|:)*\s*",
+        (
+            r"^(?:please )?(?:fetch|open|read|get|visit|go to|look at|download)(?: the)"
+            r"?(?: page| table| file| data)?\s*(?:,|and|then|:)*\s*"
+        ),
         "",
         " ".join(question.split()),
         flags=re.IGNORECASE,
@@ -157,13 +163,13 @@ def _page_move(
         return _decline(f"The page could not be fetched: {fetches[-1].text[:300]}", tools)
     if tabular and (query := parse_query(question, files)):
         own = _own(question, steps)
-        if own and own[-1][0].outcome == "success" and (said := _answer_in(own[-1][0].report)):
+        said = _answer_in(own[-1][0].report) if own and own[-1][0].outcome == "success" else ""
+        if said:
             return _answer(said, outputs_of(own[-1][1]), tools)
         return _table_move(TableWork(question, (name,), query), own, tips, tools)
     answer = answer_from_page(question, fetches[-1].text)
-    if answer is None:
-        return _decline(f"I found nothing on {work.url} that answers {question!r}.", tools)
-    return _answer(answer, [], tools)
+    nothing = f"I found nothing on {work.url} that answers {question!r}."
+    return _answer(answer, [], tools) if answer else _decline(nothing, tools)
 
 
 def _answer_in(report: str) -> str:

@@ -13,10 +13,14 @@ _MONTH = (
 _ORDINAL = r"\d{1,2}(?:st|nd|rd|th)?"
 POINT = (
     rf"(?:\d{{4}}-\d{{2}}-\d{{2}}|(?:the )?{_ORDINAL}(?: of)? {_MONTH},? \d{{4}}"
-    rf"|{_MONTH} {_ORDINAL},? \d{{4}}|{_MONTH}(?: of)?,? \d{{4}}|\d{{4}}-\d{{2}}(?![-\d])|(?:19|20)\d{{2}}(?![-\d]))"
+    rf"|{_MONTH} {_ORDINAL},? \d{{4}}|{_MONTH}(?: of)?,? \d{{4}}"
+    rf"|\d{{4}}-\d{{2}}(?![-\d])|(?:19|20)\d{{2}}(?![-\d]))"
 )
 _BARE = rf"(?:{POINT}|{_MONTH}(?! ?\d))"
-_QUARTER = r"(?:(?:the )?(?P<qw>first|second|third|fourth|1st|2nd|3rd|4th) quarter|q(?P<qn>[1-4]))(?: of)? (?P<qy>\d{4})"
+_QUARTER = (
+    r"(?:(?:the )?(?P<qw>first|second|third|fourth|1st|2nd|3rd|4th) quarter|q(?P<qn>[1-4]))"
+    r"(?: of)? (?P<qy>\d{4})"
+)
 
 Cut = Callable[[str], "re.Match[str] | None"]
 """Takes a pattern out of the question and returns what it matched."""
@@ -59,7 +63,7 @@ def take_times(cut: Cut) -> Times:
     times = Times()
     span = cut(
         rf"\b(?:between|from) (?P<a>{_BARE}) (?:and|to|until|till|through|up to) (?P<b>{_BARE})"
-        rf"|\b(?P<c>{_MONTH}) ?(?:-|–|to|through) ?(?P<d>{_MONTH},? \d{{4}})"
+        rf"|\b(?P<c>{_MONTH}) ?(?:-|\u2013|to|through) ?(?P<d>{_MONTH},? \d{{4}})"
     )
     if span:
         first, last = span["a"] or span["c"], span["b"] or span["d"]
@@ -97,7 +101,8 @@ def take_times(cut: Cut) -> Times:
         )
         times.periods.append((f"{quarter['qy']}-{3 * number - 2:02}-01", after))
     while found := cut(
-        rf"\b(?:in|during|for|on|of|throughout|dated) (?:the )?(?:month of |year |day )?(?P<p>{POINT})|\b(?P<q>{_MONTH},? \d{{4}})"
+        rf"\b(?:in|during|for|on|of|throughout|dated) (?:the )?(?:month of |year |day )"
+        rf"?(?P<p>{POINT})|\b(?P<q>{_MONTH},? \d{{4}})"
     ):
         times.periods.append(bounds(found["p"] or found["q"]))
     if found := cut(rf"\b(?:in|during|for) (?:each |every )?(?P<p>{_MONTH})(?! ?\d)"):

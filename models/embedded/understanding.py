@@ -9,18 +9,27 @@ from models.embedded.textops import text_work
 
 TABLE_ENDINGS = (".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".json")
 _BEYOND = re.compile(
-    r"\b(?:translat\w+|summari[sz]e|summary of the (?:text|article|document|book)|poem|song|story|essay|joke|haiku|limerick|e-?mail to|letter|"
-    r"explain|why|opinion|recommend\w*|suggest\w*|advice|predict\w*|forecast\w*|train|classif\w+|sentiment|cluster\w*|"
-    r"regression|correlat\w+|plot|chart|graph|draw|image|picture|photo|implement|refactor|debug|compile|deploy|install|delete|remove|"
-    r"buy|book a|send|call|schedule|remind|search the (?:web|internet)|google|median of means|compare .* and .* in words|"
-    r"rewrite|paraphrase|proofread|play|simulate|prove|difference between the|how does|how do i|what should|moving average|outliers?)\b",
+    r"\b(?:translat\w+|summari[sz]e|summary of the (?:text|article|document|book)|poem"
+    r"|song|story|essay|joke|haiku|limerick|e-?mail to|letter|"
+    r"explain|why|opinion|recommend\w*|suggest\w*|advice|predict\w*|forecast\w*|train"
+    r"|classif\w+|sentiment|cluster\w*|"
+    r"regression|correlat\w+|plot|chart|graph|draw|image|picture|photo|implement"
+    r"|refactor|debug|compile|deploy|install|delete|remove|"
+    r"buy|book a|send|call|schedule|remind|search the (?:web|internet)|google|median "
+    r"of means|compare .* and .* in words|"
+    r"rewrite|paraphrase|proofread|play|simulate|prove|difference between the|how does"
+    r"|how do i|what should|moving average|outliers?)\b",
     re.IGNORECASE,
 )
 _STEP = re.compile(
     r"(?:\.|;|,|\n)?\s*\b(?:and then|then|after that|afterwards|finally|next|secondly|also)\b,?\s+"
-    r"(?=(?:what|which|how|who|when|list|count|find|compute|calculate|give|tell|show|rename|move|copy|replace|extract|sort|fetch|convert"
-    r"|(?:write|save|store|put|export)(?! (?:it|them|this|that|the (?:results?|answer|table|list))\b))\b)"
-    r"|\n?\s*(?:^|(?<=\s))(?:\d+[.)]|[-*])\s+(?=[A-Z])|(?<=[.?!])\s+(?=(?:What|Which|How|Who|When|List|Count|Find|Compute|Calculate|Rename|Move|Copy|Replace|Extract|Sort|Convert)\b)",
+    r"(?=(?:what|which|how|who|when|list|count|find|compute|calculate|give|tell|show"
+    r"|rename|move|copy|replace|extract|sort|fetch|convert"
+    r"|(?:write|save|store|put|export)(?! (?:it|them|this|that|the (?:results?|answer"
+    r"|table|list))\b))\b)"
+    r"|\n?\s*(?:^|(?<=\s))(?:\d+[.)]|[-*])\s+(?=[A-Z])|(?<=[.?!])\s+(?=(?:What|Which"
+    r"|How|Who|When|List|Count|Find|Compute|Calculate|Rename|Move|Copy|Replace|Extract"
+    r"|Sort|Convert)\b)",
     re.IGNORECASE,
 )
 
@@ -62,9 +71,7 @@ def parts_of(task: str) -> list[str]:
     pieces = [p for p in pieces if re.search(r"\w{2}", p)]
     merged: list[str] = []
     for piece in pieces:
-        if merged and _only_remark(piece):
-            merged[-1] += " " + piece
-        elif merged and _only_remark(merged[-1]):
+        if merged and (_only_remark(piece) or _only_remark(merged[-1])):
             merged[-1] += " " + piece
         else:
             merged.append(piece)
@@ -73,7 +80,11 @@ def parts_of(task: str) -> list[str]:
 
 def _only_remark(text: str) -> bool:
     return not re.search(
-        r"\b(?:what|which|how|who|when|where|list|count|find|compute|calculate|give|tell|show|rename|move|copy|replace|extract|sort|convert|average|total|sum|mean|write|save|join|top|number of|fetch|percentage)\b",
+        (
+            r"\b(?:what|which|how|who|when|where|list|count|find|compute|calculate|give"
+            r"|tell|show|rename|move|copy|replace|extract|sort|convert|average|total|sum"
+            r"|mean|write|save|join|top|number of|fetch|percentage)\b"
+        ),
         text, re.IGNORECASE,
     )  # fmt: skip
 

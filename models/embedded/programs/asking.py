@@ -42,10 +42,8 @@ def compare(
     try:
         limit = number(value, {**dialect, "decimal": ".", "thousands": ",", "strip": True})
     except ValueError:
-        equal = {r.get(column, "").lower() == value.lower(): [] for r in rows}
-        for row in rows:
-            equal[row.get(column, "").lower() == value.lower()].append(row)
-        return equal.get(sign == "=", [])
+        wanted = value.lower()
+        return [r for r in rows if (r.get(column, "").lower() == wanted) == (sign == "=")]
     signs = {"<": "<", "<=": "<=", "=": "=", ">=": ">=", ">": ">", "!=": "<>"}[sign]
     pairs = numbers(rows, column, dialect)
     return [r for r, f in pairs if "<=>"[(f > limit) - (f < limit) + 1] in signs]
@@ -109,7 +107,7 @@ def main(dialects: dict[str, dict[str, Any]], query: dict[str, Any]) -> None:
     tables, problem = readable(dialects)
     plan = choose(query, tables, problem)
     for name, columns, _ in reversed(tables):
-        plan.dialects.update(dict.fromkeys(columns, {**dialects[name], "file": name}))
+        plan.dialects |= {column: {**dialects[name], "file": name} for column in columns}
     check(plan, query)
     said: list[str] = []
     base = within(plan, query, said)

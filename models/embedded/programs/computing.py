@@ -14,8 +14,11 @@ from models.embedded.programs.resolving import UNITS, Plan
 
 Cells = list[list[str]]
 ADDITIVE = set(
-    "sale revenue amount unit quantity qty rain rainfall precipitation cost expense visit click"
-    " download goal point hour energy kwh turnover profit total spending order view".split()
+    re.findall(
+        r"\S+",
+        "sale revenue amount unit quantity qty rain rainfall precipitation cost expense visit "
+        "click download goal point hour energy kwh turnover profit total spending order view",
+    )
 )
 NAMES = {
     "sum": "total of {}",
@@ -27,7 +30,7 @@ NAMES = {
     "count": "number of rows",
     "distinct": "number of different values of {}",
 }
-DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
+DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 
 
 def shown(figure: float, digits: int | None) -> str:
@@ -95,7 +98,7 @@ def figures(plan: Plan, rows: list[Row]) -> list[tuple[Row, float]]:
     return pairs
 
 
-def settle(plan: Plan, query: dict[str, Any], rows: list[Row]) -> list[str]:
+def settle(plan: Plan, query: dict[str, Any]) -> list[str]:
     """Return the measures by name, those that depend on the table decided."""
     target, ops = plan.target, list(query["ops"])
     numeric = bool(target) and is_numeric(target or "", plan.rows)
@@ -139,10 +142,10 @@ def measure(
         return listing(plan, query, rows, where)
     if query["ops"] == ["share"]:
         return share(plan, query, rows, base, where)
-    ops = settle(plan, query, rows)
+    ops = settle(plan, query)
     label = plan.target or "rows"
     if plan.times:
-        label += f" × {plan.times}"
+        label += f" \u00d7 {plan.times}"
     wants_figures = bool(set(ops) - {"count", "distinct"})
     pairs = figures(plan, rows) if wants_figures else []
     for column in (plan.target, plan.times):
@@ -160,14 +163,19 @@ def measure(
     groups: dict[str, list[Row]] = {}
     for key, row in keys(plan, query, rows):
         groups.setdefault(key, []).append(row)
-    by_row = {id(row): figure for row, figure in pairs}
-    table: list[tuple[str, list[float], int]] = []
-    for key, members in groups.items():
-        own = [(row, by_row[id(row)]) for row in members if id(row) in by_row]
-        values = [one(op, own, members, plan.target) for op in ops]
-        if not any(math.isnan(value) for value in values):
-            table.append((key, values, len(own) if wants_figures else len(members)))
+    by_row = {id(row): figure for row, figure in pairs} if wants_figures else None
+    table = [line(plan, ops, key, members, by_row) for key, members in groups.items()]
+    table = [entry for entry in table if not any(math.isnan(value) for value in entry[1])]
     return grouped(plan, query, table, heads, unit, where)
+
+
+def line(
+    plan: Plan, ops: list[str], key: str, members: list[Row], by_row: dict[int, float] | None
+) -> tuple[str, list[float], int]:
+    """Return a group's name, its measures, and how many rows they rest on."""
+    own = [(row, by_row[id(row)]) for row in members if by_row and id(row) in by_row]
+    values = [one(op, own, members, plan.target) for op in ops]
+    return key, values, len(members) if by_row is None else len(own)
 
 
 def scalar(
@@ -224,9 +232,10 @@ def grouped(
         table.sort(
             key=lambda line: line[1][0], reverse=(query["pick"] or query["sort"]) == "highest"
         )
-    if query["limit"] and len(table) > query["limit"]:
-        last = table[query["limit"] - 1][1][0]
-        table = [t for i, t in enumerate(table) if i < query["limit"] or t[1][0] == last]
+    limit: int = query["limit"]
+    if limit and len(table) > limit:
+        last: float = table[limit - 1][1][0]
+        table = [t for i, t in enumerate(table) if i < limit or t[1][0] == last]
     digits = None if "number of" in heads[0] else query["digits"]
     cells = [[key, *(shown(v, digits) for v in values), str(n)] for key, values, n in table]
     head = [name, *heads, "rows"] if heads != ["number of rows"] else [name, *heads]
@@ -234,7 +243,10 @@ def grouped(
     if "number of" in heads[0]:
         unit = ""
     if query["limit"] == 1 and len(cells) == 1:
-        text = f"The {name} with the {query['pick']} {heads[0]}{where} is {cells[0][0]}: {cells[0][1]}{unit} ({rows_of(int(cells[0][-1]))})."
+        text = (
+            f"The {name} with the {query['pick']} {heads[0]}{where} is {cells[0][0]}: "
+            f"{cells[0][1]}{unit} ({rows_of(int(cells[0][-1]))})."
+        )
     elif query["limit"] == 1:
         ties = " and ".join(line[0] for line in cells)
         text = f"Equal {query['pick']} {heads[0]}{where}: {ties}, with {cells[0][1]}{unit} each."

@@ -31,7 +31,12 @@ ALIKE = [
     {"number", "no", "num", "nr"},
 ]
 
-SHORT_UNITS = set("c f k mm cm m km g kg mg l eur usd gbp chf ms s pct kwh hpa mbar".split())
+SHORT_UNITS = set(
+    re.findall(
+        r"\S+",
+        "c f k mm cm m km g kg mg l eur usd gbp chf ms s pct kwh hpa mbar",
+    )
+)
 
 
 def stem(word: str) -> str:

@@ -9,11 +9,11 @@ from collections import Counter
 from datetime import datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 Row = dict[str, str]
 Pairs = list[tuple[Row, float]]
-MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
+MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 DATE_SHAPE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|\d{1,2}\.? [A-Z][a-z]{2,8},? \d{4}")
 
 
@@ -31,12 +31,12 @@ def stop(message: str) -> NoReturn:
     raise DataProblem(message)
 
 
-def flat(value: Any, prefix: str = "") -> Row:
+def flat(value: dict[str, Any], prefix: str = "") -> Row:
     """Return a JSON object as one row; keys of inner objects are joined with a point."""
     row: Row = {}
     for key, item in value.items():
         if isinstance(item, dict):
-            row.update(flat(item, f"{prefix}{key}."))
+            row.update(flat(cast("dict[str, Any]", item), f"{prefix}{key}."))
         else:
             row[prefix + key] = "" if item is None else item if isinstance(item, str) else str(item)
     return row
@@ -45,9 +45,13 @@ def flat(value: Any, prefix: str = "") -> Row:
 def read_json(name: str, text: str) -> list[Row]:
     """Return the objects of a JSON or JSON lines text as rows."""
     if name.endswith(".json"):
-        data = json.loads(text)
-        lists = [v for v in data.values() if isinstance(v, list)] if isinstance(data, dict) else []
-        items = lists[0] if lists else data
+        data: Any = json.loads(text)
+        inner = (
+            [v for v in cast("Row", data).values() if isinstance(v, list)]
+            if isinstance(data, dict)
+            else [data]
+        )
+        items = cast("list[Any]", inner[0] if inner else [data])
     else:
         items = [json.loads(line) for line in text.splitlines() if line.strip()]
     return [flat(item) for item in items]
@@ -87,7 +91,7 @@ def read_html(name: str, text: str) -> tuple[list[str], list[Row]]:
     """Return the largest table of a page."""
     parser = HtmlTables()
     parser.feed(text)
-    table = [r for r in max(parser.tables, key=len, default=[]) if any(c.strip() for c in r)]
+    table = [r for r in max([[], *parser.tables], key=len) if any(c.strip() for c in r)]
     if len(table) < 2:
         stop(f"the page {name} holds no table")
     columns = [" ".join(cell.split()) for cell in table[0]]
@@ -131,7 +135,8 @@ def check_shape(name: str, text: str, lines: list[list[str]]) -> None:
         stop(f"{name} reads as a single column; its first lines are\n{head}")
     if usual != len(lines[0]):
         stop(
-            f"{name}: {len(lines[0])} fields in the header, {usual} in the rows; first lines\n{head}"
+            f"{name}: {len(lines[0])} fields in the header, {usual} in the rows; first "
+            f"lines\n{head}"
         )
 
 
@@ -198,16 +203,17 @@ def summarise(column: str, figures: list[float]) -> None:
 def date(value: str, order: str) -> datetime:
     """Return a cell as a date and time; a ValueError when it is none in this order."""
     if order == "ISO":
-        return datetime.fromisoformat(value.replace("Z", "+00:00")).replace(tzinfo=None)
+        return datetime.fromisoformat(value).replace(tzinfo=None)
     if order == "text":
         words = re.findall(r"[A-Za-z]{3,}", value)
         month = next((MONTHS.index(w[:3].lower()) + 1 for w in words if w[:3].lower() in MONTHS), 0)
         figures = sorted(int(n) for n in re.findall(r"\d+", value)[:2])
-        return datetime(figures[-1], month, figures[0])
+        return datetime(figures[-1], month, figures[0])  # noqa: DTZ001 - as the file has it
     parts = [int(n) for n in re.findall(r"\d+", value)]
     year, month, day = (parts[order.index(letter)] for letter in "YMD")
     clock = timedelta(hours=parts[3], minutes=parts[4]) if len(parts) > 4 else timedelta()
-    return datetime(year + 2000 if year < 100 else year, month, day) + clock
+    year += 2000 if year < 100 else 0
+    return datetime(year, month, day) + clock  # noqa: DTZ001 - as the file has it
 
 
 def dates(rows: list[Row], column: str, dialect: dict[str, Any]) -> list[tuple[Row, datetime]]:
@@ -221,7 +227,8 @@ def dates(rows: list[Row], column: str, dialect: dict[str, Any]) -> list[tuple[R
             pairs.append((row, date(value, dialect["dates"])))
         except (ValueError, IndexError):
             stop(
-                f"{dialect['file']}: {value!r} in column {column!r}, row {index}, is not a date of order"
+                f"{dialect['file']}: {value!r} in column {column!r}, row {index}, is "
+                f"not a date of order"
                 f" {dialect['dates']}; {date_parts(rows, column)}"
             )
     return pairs

@@ -5,23 +5,28 @@ from dataclasses import dataclass, field
 from itertools import combinations, pairwise
 from typing import Any
 
-from models.embedded.programs.matching import find_column, find_values, likeness, tokens
+from models.embedded.programs.matching import find_column, find_values, likeness, stem, tokens
 from models.embedded.programs.reading import DataProblem, Row, say, stop
 
 Table = tuple[str, list[str], list[Row]]
 UNITS = re.compile(
-    r"euros?|dollars?|pounds?|eur|usd|gbp|chf|celsius|fahrenheit|degrees?|°[cf]|k?m|cm|mm|k?g|kwh|hours?"
+    r"euros?|dollars?|pounds?|eur|usd|gbp|chf|celsius|fahrenheit|degrees?|°[cf]|k?m|cm"
+    r"|mm|k?g|kwh|hours?"
     r"|minutes?|seconds?|percent|pct|%|[mµu]g/m[³3]|hpa|mbar|m/s|km/h|litres?|liters?|ms|[$€£]"
 )
 GENERIC = set(
-    "a about according all also an and are as at average been by calculate column columns compute"
-    " correct data dataset did do does each entries entry every field file find for from get give given"
-    " had has have how i in into is it its line list made many me much my name names number of on"
-    " only or our out over overall please print record records recorded result row rows show single"
-    " table tell than that the their them there these they this those to value values was we were"
-    " what when where which who whole whose will with within you your one s day date dates time"
-    " period using based measured observed entire most any order orders case cases"
-    " respectively individual answer question per or exactly".split()
+    re.findall(
+        r"\S+",
+        "a about according all also an and are as at average been by calculate column columns "
+        "compute correct data dataset did do does each entries entry every field file find "
+        "for from get give given had has have how i in into is it its line list made many me "
+        "much my name names number of on only or our out over overall please print record "
+        "records recorded result row rows show single table tell than that the their them "
+        "there these they this those to value values was we were what when where which who "
+        "whole whose will with within you your one s day date dates time period using based "
+        "measured observed entire most any order orders case cases respectively individual "
+        "answer question per or exactly",
+    )
 )
 
 
@@ -122,6 +127,7 @@ def unmatched(rest: str, columns: list[str], known: list[str]) -> list[str]:
             if (
                 not re.search(r"\w", word)
                 or plain in GENERIC
+                or stem(plain) in known
                 or UNITS.fullmatch(plain)
                 or find_column(plain, columns, 0.55)
             ):
@@ -145,7 +151,8 @@ def unmatched(rest: str, columns: list[str], known: list[str]) -> list[str]:
 def joined(tables: list[Table]) -> tuple[list[str], list[Row], str]:
     """Join tables one after another on the column that they share."""
     note, columns, rows = tables[0]
-    for name, others, more in tables[1:]:
+    for name, others, other_rows in tables[1:]:
+        more = other_rows
         pairs = [(likeness(a, b), a, b) for a in columns for b in others]
         pairs = [
             (score, len({r[a] for r in rows} & {r[b] for r in more}), a, b)

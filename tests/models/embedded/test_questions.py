@@ -22,7 +22,8 @@ FILES: dict[str, str] = {
         "1007,2024-02-11,Miller GmbH,West,Gear,6,18.00,shipped\n"
     ),
     "customers.csv": (
-        "customer,country,since\nMiller GmbH,Germany,2015\nArco SpA,Italy,2019\nYamada KK,Japan,2011\n"
+        "customer,country,since\nMiller GmbH,Germany,2015\n"
+        "Arco SpA,Italy,2019\nYamada KK,Japan,2011\n"
     ),
     "weather.csv": (
         "day,station,temp_c,rain_mm\n2022-07-01,Hill,21.5,0\n2022-07-01,Lake,24.0,0\n"
