@@ -3,7 +3,7 @@
 import ast
 import re
 
-from models.embedded.times import DAYS, MONTHS, month_of
+from models.embedded.dates import date_lines, say
 
 _N = r"-?[$€£]?\d[\d,]*(?:\.\d+)?"
 _ASK = (
@@ -122,10 +122,6 @@ _ALIASES = {
     "square feet": "square foot",
 }
 _DEGREES = {"celsius": "C", "c": "C", "fahrenheit": "F", "f": "F", "kelvin": "K", "k": "K"}
-_DATE = (
-    r"\d{4}-\d{2}-\d{2}|(?:the )?\d{1,2}(?:st|nd|rd|th)?(?: of)? [A-Za-z]{3,9},? \d{4}"
-    r"|[A-Za-z]{3,9} \d{1,2}(?:st|nd|rd|th)?,? \d{4}|today"
-)
 _WORDS = [
     ("divided by", "/"),
     ("multiplied by", "*"),
@@ -164,7 +160,7 @@ def calculation(text: str) -> str | None:
         digits = {"one": "1", "two": "2", "three": "3"}.get(rounded[1], rounded[1])
         text = (text[: rounded.start()] + text[rounded.end() :]).strip(" ,.?!")
     bare = re.sub(_ASK, "", text, count=1, flags=re.IGNORECASE).strip()
-    for parse in (_percent, _units, _dates, _numbers, _expression):
+    for parse in (_percent, _units, date_lines, _numbers, _expression):
         lines = parse(bare)
         if lines:
             return f"DIGITS = {digits}\n{_HEAD}\n" + "\n".join(lines)
@@ -175,17 +171,10 @@ def _n(text: str) -> str:
     return text.replace(",", "").lstrip("$€£")
 
 
-def _say(label: str, expression: str, unit: str = "") -> list[str]:
-    return [
-        f"result = {expression}",
-        f"print('ANSWER: ' + {label!r} + shown(result) + {unit!r} + '.')",
-    ]
-
-
 def _percent(text: str) -> list[str] | None:
     pct = r"(?:%| ?percent)"
     if m := re.fullmatch(rf"({_N}){pct} of ({_N})(?: \w+)?", text, re.IGNORECASE):
-        return _say(f"{m[1]}% of {m[2]} is ", f"{_n(m[1])} * {_n(m[2])} / 100")
+        return say(f"{m[1]}% of {m[2]} is ", f"{_n(m[1])} * {_n(m[2])} / 100")
     if m := re.fullmatch(
         (
             rf"(?:percentage|percent|share) (?:is|of) ({_N}) (?:is |out )?of ({_N})|({_N}) "
@@ -196,7 +185,7 @@ def _percent(text: str) -> list[str] | None:
         re.IGNORECASE,
     ):
         part, whole = (m[1], m[2]) if m[1] else (m[3], m[4]) if m[3] else (m[6], m[5])
-        return _say(f"{part} is ", f"100 * {_n(part)} / {_n(whole)}", f" % of {whole}")
+        return say(f"{part} is ", f"100 * {_n(part)} / {_n(whole)}", f" % of {whole}")
     if m := re.search(
         (
             rf"percent(?:age)?.*?\b(?:increase|change|growth|decrease|rise|drop|difference)"
@@ -208,7 +197,7 @@ def _percent(text: str) -> list[str] | None:
         re.IGNORECASE,
     ):
         a, b = (m[1], m[2]) if m[1] else (m[3], m[4])
-        return _say(
+        return say(
             f"From {a} to {b} the change is ", f"100 * ({_n(b)} - {_n(a)}) / abs({_n(a)})", " %"
         )
     if m := re.fullmatch(
@@ -221,7 +210,7 @@ def _percent(text: str) -> list[str] | None:
     ):
         a, word, p = (m[1], m[2], m[3]) if m[1] else (m[5], m[4], m[6])
         sign = "+" if word.lower() in {"plus", "increased by", "increase", "raise"} else "-"
-        return _say(f"{a} {sign} {p}% is ", f"{_n(a)} * (1 {sign} {_n(p)} / 100)")
+        return say(f"{a} {sign} {p}% is ", f"{_n(a)} * (1 {sign} {_n(p)} / 100)")
     return None
 
 
@@ -253,112 +242,13 @@ def _units(text: str) -> list[str] | None:
         out = {"C": "{}", "F": "({}) * 9 / 5 + 32", "K": "{} + 273.15"}[_DEGREES[b.lower()]].format(
             to_c
         )
-        return _say(label, out, f" degrees {b}")
+        return say(label, out, f" degrees {b}")
     for factors in _FACTORS.values():
         if _unit(a) in factors and _unit(b) in factors:
-            return _say(
+            return say(
                 label, f"{_n(number)} * {factors[_unit(a)]!r} / {factors[_unit(b)]!r}", f" {b}"
             )
     return None
-
-
-def _date(text: str) -> str | None:
-    """Return a Python expression for a date; None when the text is none."""
-    if text.lower() == "today":
-        return "datetime.date.today()"
-    if iso := re.fullmatch(r"(\d{4})-(\d{2})-(\d{2})", text):
-        return f"datetime.date({int(iso[1])}, {int(iso[2])}, {int(iso[3])})"
-    month, year, day = (
-        month_of(text),
-        re.search(r"\d{4}", text),
-        re.search(r"\b\d{1,2}(?!\d)", text),
-    )
-    return f"datetime.date({year[0]}, {month}, {int(day[0])})" if month and year and day else None
-
-
-def _dates(text: str) -> list[str] | None:
-    week = f"{[d.capitalize() for d in DAYS]!r}"
-    if m := re.fullmatch(
-        (
-            rf"(?:how many|number of) (days|weeks|months|years) (?:are |is )?(?:there |lie "
-            rf"|elapsed |passed )?(?:between|from) ({_DATE}) (?:and|to|until|till) "
-            rf"({_DATE})|how many (days|weeks) (?:are )?(?:there )?(?:until|till|to|since) "
-            rf"({_DATE})"
-        ),
-        text,
-        re.IGNORECASE,
-    ):
-        unit = (m[1] or m[4]).lower()
-        a, b = _date(m[2] or "today"), _date(m[3] or m[5])
-        if not a or not b:
-            return None
-        name = f"From {m[2] or 'today'} to {m[3] or m[5]} there are "
-        if unit in {"days", "weeks"}:
-            return _say(
-                name, f"abs(({b} - {a}).days)" + (" / 7" if unit == "weeks" else ""), f" {unit}"
-            )
-        months = (
-            f"((b.year - a.year) * 12 + b.month - a.month - (b.day < a.day))"
-            f"{' // 12' if unit == 'years' else ''}"
-        )
-        return [f"a, b = sorted([{a}, {b}])", *_say(name, months, f" full {unit}")]
-    if m := re.fullmatch(
-        (
-            rf"(?:what |which )?(?:date|day)?(?: (?:is|was|will be|falls))?(?: it)? ?(\d+) "
-            rf"(day|week|month|year)s? (after|before|from|ago|later than|prior to)(?: "
-            rf"({_DATE}|now))?"
-        ),
-        text,
-        re.IGNORECASE,
-    ):
-        start = _date("today" if (m[4] or "now").lower() == "now" else m[4])
-        back = "-" if m[3].lower() in {"before", "ago", "prior to"} else ""
-        if not start:
-            return None
-        if m[2].lower() in {"day", "week"}:
-            shift = [f"day = {start} + datetime.timedelta({m[2].lower()}s={back}{m[1]})"]
-        else:
-            months = int(m[1]) * (12 if m[2].lower() == "year" else 1)
-            shift = [
-                f"start = {start}",
-                f"at = start.year * 12 + start.month - 1 + {back}{months}",
-                "import calendar",
-                (
-                    "day = datetime.date(at // 12, at % 12 + 1, min(start.day, "
-                    "calendar.monthrange(at // 12, at % 12 + 1)[1]))"
-                ),
-            ]
-        label = f"{m[1]} {m[2]}(s) {m[3]} {m[4] or ''}".strip()
-        return [
-            *shift,
-            f"weekday = {week}[day.weekday()]",
-            f"print(f'ANSWER: {{day.isoformat()}} ({{weekday}}) is ' + {label!r} + '.')",
-        ]
-    if m := re.fullmatch(
-        (
-            rf"(?:(?:what|which) )?(?:(?:day|weekday)(?: of the week)?)(?: (?:is|was|will"
-            rf"|did|does))?(?: it)? ?(?:be )?(?:on )?({_DATE})(?: (?:fall|be|was|is)(?: on)"
-            rf"?)?"
-        ),
-        text,
-        re.IGNORECASE,
-    ):
-        day = _date(m[1])
-        return (
-            [
-                f"day = {day}",
-                f"print('ANSWER: ' + day.isoformat() + ' is a ' + {week}[day.weekday()] + '.')",
-            ]
-            if day
-            else None
-        )
-    return (
-        ["print('ANSWER: Today is ' + datetime.date.today().isoformat() + '.')"]
-        if re.fullmatch(
-            r"(?:today's date|the date today|date today|date is it today)", text, re.IGNORECASE
-        )
-        else None
-    )
 
 
 def _numbers(text: str) -> list[str] | None:
@@ -384,7 +274,7 @@ def _numbers(text: str) -> list[str] | None:
         re.IGNORECASE,
     ):
         listed = [n for n in re.split(r",? and |, | |,(?=\d)", m[2]) if n]
-        return _say(
+        return say(
             f"The {m[1].lower()} of {m[2]} is ",
             f"{names[m[1].lower()]}([{', '.join(map(_n, listed))}])",
         )
@@ -396,9 +286,9 @@ def _numbers(text: str) -> list[str] | None:
         text,
         re.IGNORECASE,
     ):
-        return _say(f"The sum of {m[1]} to {m[2]} is ", f"sum(range({m[1]}, {m[2]} + 1))")
+        return say(f"The sum of {m[1]} to {m[2]} is ", f"sum(range({m[1]}, {m[2]} + 1))")
     if m := re.fullmatch(rf"(?:square root|sqrt) of ({_N})", text, re.IGNORECASE):
-        return _say(f"The square root of {m[1]} is ", f"math.sqrt({_n(m[1])})")
+        return say(f"The square root of {m[1]} is ", f"math.sqrt({_n(m[1])})")
     if m := re.fullmatch(r"factorial of (\d{1,3})|(\d{1,3}) ?(?:factorial|!)", text, re.IGNORECASE):
         return [f"print('ANSWER: {m[1] or m[2]}! is ' + str(math.factorial({m[1] or m[2]})) + '.')"]
     return None
@@ -420,7 +310,4 @@ def _expression(text: str) -> list[str] | None:
         return None
     if any(int(power) > 1000 for power in powers) or expression.count("**") > 2:
         return None
-    return _say(f"{text} = ", expression.strip())
-
-
-__all__ = ["MONTHS", "calculation"]
+    return say(f"{text} = ", expression.strip())

@@ -42,9 +42,7 @@ def answer_from_page(question: str, text: str) -> str | None:
     if re.search(r"\b(?:links|urls)\b", asked):
         links = list(dict.fromkeys(re.findall(r"\[([^\]]+)\]\((https?://[^)\s]+)\)", text)))
         return (
-            "The links:\n" + "\n".join(f"- {name}: {url}" for name, url in links)
-            if links
-            else None
+            "The links:\n" + "\n".join(f"- {name}: {url}" for name, url in links) if links else None
         )
     if re.search(r"\bheadings?\b|\bsections\b", asked):
         heads = [line.lstrip("# ") for line in body if re.match(r"#+ ", line)]
