@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import FastAPI
 
-from app.api import files, health, memory, models, problems, tasks, web
+from app.api import description, files, health, memory, models, problems, tasks, web
 from app.api.limits import BodyLimit
 from app.api.origin import LOOPBACK, SameOrigin
 from app.settings import Settings
@@ -55,6 +55,7 @@ def create_app(
     for router in (tasks, files, memory, models, health):
         app.include_router(router.router)
     web.install(app)
+    description.install(app)
     app.add_middleware(
         BodyLimit,
         json_bytes=settings.json_limit_bytes,

@@ -69,9 +69,9 @@ async def open_runtime(
         memory, memory_note = _open_memory(settings, home, database)
         stack.push_async_callback(memory.close)
         wakes, models, sandboxes = Wakes(), ModelDesk(settings, fixed=model), SandboxDesk(settings)
-        worker = _LazyWorker(
-            _Ports(settings, home, database, wakes, memory, models, sandboxes), stack
-        )
+        ports = _Ports(settings, home, database, wakes, memory, models, sandboxes)
+        worker = _LazyWorker(ports)
+        stack.push_async_callback(worker.close)
         engine = EmbeddedEngine(
             database,
             worker,
@@ -133,11 +133,10 @@ class _Ports:
 class _LazyWorker:
     """A worker that is put together in the background or at the first claim."""
 
-    def __init__(self, ports: _Ports, stack: AsyncExitStack) -> None:
+    def __init__(self, ports: _Ports) -> None:
         self._ports = ports
-        self._stack = stack
-        self._worker: Worker | None = None
-        self._lock = asyncio.Lock()
+        self._stack = AsyncExitStack()
+        self._building: asyncio.Task[Worker] | None = None
 
     async def work(self, claim: Claim) -> None:
         """Work until the claim is settled."""
@@ -145,14 +144,20 @@ class _LazyWorker:
         await worker.work(claim)
 
     async def ready(self) -> Worker:
-        """Return the worker."""
-        async with self._lock:
-            if self._worker is None:
-                await asyncio.to_thread(_import_graphs)
-                self._worker = await self._build()
-            return self._worker
+        """Return the worker; whoever is cancelled meanwhile leaves the building to go on."""
+        building = self._building
+        if building is None or (building.done() and building.exception() is not None):
+            building = self._building = asyncio.create_task(self._build())
+        return await asyncio.shield(building)
+
+    async def close(self) -> None:
+        """Close what the worker has opened."""
+        if self._building is not None:
+            await asyncio.wait({self._building})
+        await self._stack.aclose()
 
     async def _build(self) -> Worker:
+        await asyncio.to_thread(_import_graphs)
         from agents.run import AgentRuntime  # noqa: PLC0415 - LangGraph takes a second to import
         from app.checkpoints import open_checkpoints  # noqa: PLC0415 - see above
         from app.fences import Fences  # noqa: PLC0415 - see above

@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.routing import Match, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -44,29 +43,19 @@ class SecurityHeaders:
         await self._app(scope, receive, with_headers)
 
 
+class Page:
+    """Answers what no route knows: with a file of the page, or with 404."""
+
+    def __init__(self, folder: Path) -> None:
+        self._files = StaticFiles(directory=folder, html=True)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a file, unless the path belongs to the API."""
+        if scope["type"] != "http" or scope["path"].startswith("/api/"):
+            raise HTTPException(404, f"there is no {scope['path'][:100]}")
+        await self._files(scope, receive, send)
+
+
 def install(app: FastAPI) -> None:
-    """Serve the page at `/`, and nothing below `/api` that no route knows."""
-
-    @app.api_route(
-        "/api/{rest:path}",
-        methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-        include_in_schema=False,
-    )
-    async def unknown(rest: str, request: Request) -> None:
-        allowed = _methods(app, request)
-        if allowed:
-            message = f"expected one of {allowed}, got {request.method}"
-            raise HTTPException(405, message, headers={"Allow": allowed})
-        raise HTTPException(404, f"there is no /api/{rest[:100]}")
-
-    if _FOLDER.is_dir():
-        app.mount("/", StaticFiles(directory=_FOLDER, html=True), name="web")
-
-
-def _methods(app: FastAPI, request: Request) -> str:
-    """Return the methods that the routes of this path take."""
-    found: set[str] = set()
-    for route in app.routes:
-        if isinstance(route, Route) and route.matches(request.scope)[0] is Match.PARTIAL:
-            found |= route.methods or set()
-    return ", ".join(sorted(found))
+    """Serve the page at `/`; a mount would hide which methods the routes take."""
+    app.router.default = Page(_FOLDER)

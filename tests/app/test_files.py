@@ -71,7 +71,7 @@ async def test_a_file_that_is_too_large_leaves_nothing_behind(shelf: FileShelf, 
 async def test_unknown_files_and_files_of_others_are_refused(shelf: FileShelf) -> None:
     row = await shelf.add("other", "a.csv", BytesUpload(b""))
     for file_id in (row.id, "f_unknown"):
-        with pytest.raises(InvalidInputError, match="files.0"):
+        with pytest.raises(InvalidInputError, match=r"files\.0"):
             await shelf.find("default", [file_id])
 
 

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,6 @@ from app.settings import MASK, Settings, load_settings
 
 @pytest.fixture(autouse=True)
 def _bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    import os
-
     for name in list(os.environ):
         if name.startswith("STROP_") or name.endswith("_API_KEY"):
             monkeypatch.delenv(name)
@@ -89,7 +88,7 @@ def test_a_mistyped_variable_is_named_with_the_right_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("STROP_BUGDET_USD", "1")
-    with pytest.raises(SettingsError, match="STROP_BUGDET_USD .* STROP_BUDGET_USD"):
+    with pytest.raises(SettingsError, match=r"STROP_BUGDET_USD .* STROP_BUDGET_USD"):
         load_settings(directory=tmp_path)
 
 

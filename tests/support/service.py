@@ -44,11 +44,11 @@ class RoleModel:
             "refiner.lessons": [lessons],
         }
         self.requests: list[Request] = []
-        self.asked = asyncio.Event()
-        """Set when the Solver is asked."""
+        self.holds_at = 0
+        """The call of the Solver that is held back until `go_on`, from 1; 0 for none."""
+        self.held = asyncio.Event()
+        """Set when that call is made."""
         self.go_on = asyncio.Event()
-        """While it is cleared, the Solver's answer is held back."""
-        self.go_on.set()
 
     @property
     def info(self) -> ModelInfo:
@@ -56,8 +56,8 @@ class RoleModel:
 
     async def complete(self, request: Request, *, on_text: OnText | None = None) -> Reply:
         self.requests.append(request)
-        if request.purpose == "solver.operate":
-            self.asked.set()
+        if [r.purpose for r in self.requests].count("solver.operate") == self.holds_at > 0:
+            self.held.set()
             await self.go_on.wait()
         lines = self.lines[request.purpose]
         line = lines.pop(0) if len(lines) > 1 else lines[0]
@@ -135,7 +135,7 @@ def client_of(app: FastAPI) -> httpx.AsyncClient:
 async def until(done: Callable[[], bool], limit_s: float = 20.0) -> None:
     """Wait until something holds, which other coroutines bring about."""
     async with asyncio.timeout(limit_s):
-        while not done():
+        while not done():  # noqa: ASYNC110 - what is waited for lies in a database
             await asyncio.sleep(0.005)
 
 

@@ -1,6 +1,8 @@
 from pathlib import Path
 
 import pytest
+from alembic import command
+from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 
 from app.db import migrate
@@ -14,9 +16,6 @@ def _names(database: Database) -> set[str]:
 
 
 def test_the_scripts_lead_to_the_tables_of_this_version(database: Database) -> None:
-    from alembic import command
-    from alembic.script import ScriptDirectory
-
     with database.engine.begin() as connection:
         config = migrate.configuration(connection)
         command.check(config)
@@ -39,8 +38,6 @@ def test_an_empty_database_gets_every_table_and_a_second_start_changes_nothing(
 
 
 def test_every_change_can_be_taken_back(database: Database) -> None:
-    from alembic import command
-
     with database.engine.begin() as connection:
         command.downgrade(migrate.configuration(connection), "base")
     assert _names(database) == {"alembic_version"}
