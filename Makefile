@@ -1,5 +1,6 @@
 # Everything goes through scripts/setup.sh, which needs python3.11 or newer and pip, nothing else.
 PYTHON := .venv/bin/python
+SOURCES := app agents tools memory sandboxes models tests benchmarks
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev demo serve test check format bench clean
 
@@ -18,19 +19,18 @@ demo: setup ## Solve one real task twice and show what the first run taught the 
 serve: setup ## Start the server and the chat page at http://127.0.0.1:8321
 	@./strop serve $(ARGS)
 
-test: setup-dev ## Run the whole suite: format, lint, types, import rules, tests
-	@$(MAKE) --no-print-directory check
+test: check ## Run the whole suite: format, lint, types, import rules, tests
 	@sh scripts/test.sh $(ARGS)
 
 check: setup-dev ## Run format, lint, types and import rules, without the tests
-	@$(PYTHON) -m ruff format --check .
-	@$(PYTHON) -m ruff check .
-	@.venv/bin/pyright --pythonpath $(PYTHON)
+	@$(PYTHON) -m ruff format --check $(SOURCES)
+	@$(PYTHON) -m ruff check $(SOURCES)
+	@.venv/bin/pyright
 	@.venv/bin/lint-imports
 
 format: setup-dev ## Format the code and mend what the linter can mend
-	@$(PYTHON) -m ruff format .
-	@$(PYTHON) -m ruff check --fix .
+	@$(PYTHON) -m ruff format $(SOURCES)
+	@$(PYTHON) -m ruff check --fix $(SOURCES)
 
 bench: setup-dev ## Measure, and write JSON and a table to benchmarks/results
 	@$(PYTHON) -m benchmarks $(ARGS)

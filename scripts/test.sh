@@ -1,0 +1,12 @@
+#!/bin/sh
+# Runs the tests; what did not run is listed with its reason at the end of each part.
+#
+#   sh scripts/test.sh [options for pytest]
+set -u
+cd "$(dirname "$0")/.."
+failed=0
+# A worker keeps a file's tests together, so that its servers and sandboxes are made once.
+.venv/bin/python -m pytest -q -rs -n 2 --dist loadfile --ignore=tests/web "$@" || failed=1
+# The browser's driver keeps an event loop running, beside which no other test could start one.
+.venv/bin/python -m pytest -q -rs tests/web "$@" || failed=1
+exit "$failed"
