@@ -9,103 +9,22 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from models.embedded.times import take_times
-
-_NUMBER = r"-?[$€£]?\d[\d,]*(?:\.\d+)?"
-_END = (
-    r"(?=\s*(?:$|[|,.;:?!\n])| (?:in|on|at|for|from|of|per|by|with|where|whose|when|who|that|which"
-    r"|during|between|before|after|since|until|and|is|are|was|were|has|have|had|did|do"
-    r"|does|over|above"
-    r"|below|under|each|across|within|among|not|except|excluding|sold|made|placed|recorded|measured"
-    r"|occurred|there|if|to|using|as|than)\b)"
-)
-_WORD = r"[^\s|,;:?!]*[^\s|,;:?!.]"
-_WORDS = rf"{_WORD}(?: {_WORD}){{0,4}}?"
-_LEFT = re.compile(
-    r"\b(?:average|mean|median|total|sum|how many|maximum|minimum|percent\w*|highest|lowest|largest"
-    r"|smallest|write|save|then|rank|ratio|divided|minus|plus|versus|vs|compare)\b",
-    re.IGNORECASE,
-)
-_OPS = {
-    "mean": r"average|mean|avg",
-    "median": r"median",
-    "stdev": r"standard deviation|std(?:dev)?",
-    "sum": r"total|sum|combined|overall|altogether",
-    "max": r"maximum|max|highest|largest|biggest|greatest|peak|longest|top",
-    "min": r"minimum|min|lowest|smallest|shortest",
-}
-_HIGH = r"highest|most|largest|biggest|greatest|maximum|max|best|longest|top"
-_LOW = r"lowest|fewest|least|smallest|minimum|min|shortest|worst"
-_ADJECTIVES = {
-    "hottest": ("highest", "temperature"),
-    "warmest": ("highest", "temperature"),
-    "coldest": ("lowest", "temperature"),
-    "wettest": ("highest", "rain"),
-    "cheapest": ("lowest", "price"),
-    "most expensive": ("highest", "price"),
-    "least expensive": ("lowest", "price"),
-    "oldest": ("highest", "age"),
-    "youngest": ("lowest", "age"),
-    "heaviest": ("highest", "weight"),
-    "tallest": ("highest", "height"),
-}
-_COMPARED = {
-    "older": (">", "age"),
-    "younger": ("<", "age"),
-    "taller": (">", "height"),
-    "heavier": (">", "weight"),
-    "lighter": ("<", "weight"),
-    "cheaper": ("<", "price"),
-    "more expensive": (">", "price"),
-    "hotter": (">", "temperature"),
-    "warmer": (">", "temperature"),
-    "colder": ("<", "temperature"),
-    "cooler": ("<", "temperature"),
-    "longer": (">", "duration"),
-    "slower": (">", "duration"),
-    "faster": ("<", "duration"),
-}
-_ASKED = {
-    "old": "age",
-    "tall": "height",
-    "heavy": "weight",
-    "long": "duration",
-    "expensive": "price",
-    "hot": "temperature",
-    "warm": "temperature",
-    "cold": "temperature",
-    "much is": "price",
-    "much does": "price",
-}
-_PERIODS = {
-    "year": "@year",
-    "month": "@month",
-    "day": "@day",
-    "weekday": "@weekday",
-    "week": "@week",
-    "quarter": "@quarter",
-    "hour": "@hour",
-    "day of the week": "@weekday",
-}
-_SIGNS = {
-    ">=": r">=|≥|at least|no less than|not less than|not below|minimum of",
-    "<=": r"<=|≤|at most|no more than|not more than|not above|up to",
-    "!=": r"!=|≠|not equal to|different from",
-    ">": (
-        r">|(?:greater|more|higher|larger|bigger|older|longer|heavier|warmer|hotter) than"
-        r"|above|over|exceed(?:s|ing|ed)?"
-    ),
-    "<": r"<|(?:less|lower|fewer|smaller|younger|shorter|lighter|colder|cooler) than|below|under",
-    "=": r"==?|equal to|equals|exactly",
-}
-_COUNT_WORDS = {
-    w: i
-    for i, w in enumerate(
-        ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"], 1
-    )
-}
-_LEAD = (
-    r"(?:in|of|from|for|that|which|are|is|was|were|and|with|have|has|had|having|where"
-    r"|whose|the|an?|all|rows|records|entries|days|people)"
+from models.embedded.words import (
+    ADJECTIVES,
+    ASKED,
+    COMPARED,
+    COUNT_WORDS,
+    END,
+    HIGH,
+    LEAD,
+    LEFT,
+    LOW,
+    NUMBER,
+    OPS,
+    PERIODS,
+    REWORDED,
+    SIGNS,
+    WORDS,
 )
 
 
@@ -179,6 +98,8 @@ def parse_query(text: str, files: tuple[str, ...]) -> Query | None:
     """Return the query that a question amounts to, or None when no pattern fits."""
     query = Query()
     text, query.output = take_output(" ".join(text.replace("\u2019", "'").split()), files)
+    for pattern, instead in REWORDED:
+        text = re.sub(pattern, instead, text, count=1, flags=re.IGNORECASE)
     text = re.sub(r"[\"`“”](?=\S)([^\"`“”]+)[\"`“”]", r"'\1'", text)
     cutter = _Cutter(text[:1].lower() + text[1:] if text[1:2].islower() else text)
     _take_frame(cutter, query, files)
@@ -191,10 +112,10 @@ def parse_query(text: str, files: tuple[str, ...]) -> Query | None:
         take(cutter, query)
         for take in (_take_sort, _take_top, _take_which, _take_measures, _take_values)
     )
-    if query.group.lower() in _PERIODS:
-        query.group = _PERIODS[query.group.lower()]
+    if query.group.lower() in PERIODS:
+        query.group = PERIODS[query.group.lower()]
     query.rest = cutter.text.strip()
-    return query if understood and not _LEFT.search(query.rest) else None
+    return query if understood and not LEFT.search(query.rest) else None
 
 
 def _take_frame(cutter: _Cutter, query: Query, files: tuple[str, ...]) -> None:
@@ -205,7 +126,7 @@ def _take_frame(cutter: _Cutter, query: Query, files: tuple[str, ...]) -> None:
         r"|digits?)(?: after the \w+)?( each)?\)?"
     ):
         word = found[1].lower()
-        query.digits = int(word) if word.isdigit() else _COUNT_WORDS.get(word, 0)
+        query.digits = int(word) if word.isdigit() else COUNT_WORDS.get(word, 0)
     elif cutter.cut(r",?\s*rounded? (?:it )?to (?:the nearest )?(?:whole number|integer)s?"):
         query.digits = 0
     query.join = bool(
@@ -243,11 +164,11 @@ def _take_group(cutter: _Cutter) -> str:
     """Take what the figures are asked for each of."""
     each = r"per|(?:for|in|of|on|at) (?:each|every)|each|every|(?:grouped|broken down|split) by"
     not_group = r"\b(?:top|sort(?:ed)?|order(?:ed)?|rank(?:ed)?|multiplied|divided)\b[^.]*\bby\b"
-    if not re.search(rf"\b(?:{_HIGH}|{_LOW}) [^.]*\bby\b|{not_group}", cutter.text, re.IGNORECASE):
+    if not re.search(rf"\b(?:{HIGH}|{LOW}) [^.]*\bby\b|{not_group}", cutter.text, re.IGNORECASE):
         each += r"|by(?! (?-i:[A-Z]))"
     found = cutter.cut(
         rf"\b(?:{each})(?! (?:the |most|least|its?\b|total|average|highest))(?: the)?"
-        rf" (?P<g>day of the week|{_WORDS}){_END}"
+        rf" (?P<g>day of the week|{WORDS}){END}"
     )
     return found["g"] if found else ""
 
@@ -255,34 +176,34 @@ def _take_group(cutter: _Cutter) -> str:
 def _take_filters(cutter: _Cutter, query: Query) -> None:
     """Take conditions that compare a column with a number."""
     unit = r"(?: ?(?:°c|degrees|euros?|dollars?|kg|km|mm|%|percent|years(?: old)?)(?!\w))?"
-    column = rf"(?P<c>(?:(?!{_LEAD}\b)[^\s|,;:?!]+ ){{1,3}})"
+    column = rf"(?P<c>(?:(?!{LEAD}\b)[^\s|,;:?!]+ ){{1,3}})"
     if found := cutter.cut(
-        rf"(?:\b{_LEAD} )*{column}(?:is |was |are |were |lies )?between "
-        rf"(?P<a>{_NUMBER}) and (?P<b>{_NUMBER}){unit}"
+        rf"(?:\b{LEAD} )*{column}(?:is |was |are |were |lies )?between "
+        rf"(?P<a>{NUMBER}) and (?P<b>{NUMBER}){unit}"
     ):
         query.filters += [
             (found["c"].strip(), ">=", _plain(found["a"])),
             (found["c"].strip(), "<=", _plain(found["b"])),
         ]
-    compared = "|".join(_COMPARED)
-    while found := cutter.cut(rf"\b(?P<w>{compared}) than (?P<v>{_NUMBER}){unit}"):
-        sign, name = _COMPARED[found["w"].lower()]
+    compared = "|".join(COMPARED)
+    while found := cutter.cut(rf"\b(?P<w>{compared}) than (?P<v>{NUMBER}){unit}"):
+        sign, name = COMPARED[found["w"].lower()]
         query.filters.append((name, sign, _plain(found["v"])))
-    for sign, words in _SIGNS.items():
+    for sign, words in SIGNS.items():
         while found := cutter.cut(
-            rf"(?:\b{_LEAD} )*{column}(?:(?:is|was|are|were|of|has|have|had) )"
-            rf"?(?:{words}) ?(?P<v>{_NUMBER}){unit}(?! (?!and|or|in|on|for|per|by|from"
+            rf"(?:\b{LEAD} )*{column}(?:(?:is|was|are|were|of|has|have|had) )"
+            rf"?(?:{words}) ?(?P<v>{NUMBER}){unit}(?! (?!and|or|in|on|for|per|by|from"
             rf"|at|each|where|with|did|do|were|was|are|is|have|has|had)[a-z])"
         ):
             query.filters.append((found["c"].strip(), sign, _plain(found["v"])))
         while found := cutter.cut(
-            rf"(?:\b{_LEAD} )*(?:{words}) (?P<v>{_NUMBER}){unit}(?: of)? "
-            rf"(?P<c>[a-z]+(?: [a-z]+)?){_END}"
+            rf"(?:\b{LEAD} )*(?:{words}) (?P<v>{NUMBER}){unit}(?: of)? "
+            rf"(?P<c>[a-z]+(?: [a-z]+)?){END}"
         ):
             query.filters.append((found["c"].strip(), sign, _plain(found["v"])))
     while found := cutter.cut(
         rf"\b(?:where|whose|with|and) (?:the |an? )?(?P<c>[\w ()-]+?) (?P<s>is not|is"
-        rf"|equals|=|of|!=) (?P<v>'[^']+'|{_NUMBER}(?![-\d])|(?-i:[A-Z])\w+)"
+        rf"|equals|=|of|!=) (?P<v>'[^']+'|{NUMBER}(?![-\d])|(?-i:[A-Z])\w+)"
     ):
         sign = "!=" if found["s"] in {"is not", "!="} else "="
         query.filters.append((found["c"].strip(), sign, found["v"].strip("'")))
@@ -294,7 +215,7 @@ def _plain(number: str) -> str:
 
 def _amount(word: str | None) -> int:
     word = (word or "").lower()
-    return int(word) if word.isdigit() else _COUNT_WORDS.get(word, 0)
+    return int(word) if word.isdigit() else COUNT_WORDS.get(word, 0)
 
 
 def _take_sort(cutter: _Cutter, query: Query) -> bool:
@@ -302,7 +223,7 @@ def _take_sort(cutter: _Cutter, query: Query) -> bool:
     found = cutter.cut(
         rf"\b(?:sort(?:ed)?|order(?:ed)?|rank(?:ed)?)(?: (?:all )?(?:the |it |them "
         rf"|this )?(?:rows|records|entries|data|table|file|products|items|\w+)?)?[ "
-        rf"|]*by (?P<c>{_WORDS})"
+        rf"|]*by (?P<c>{WORDS})"
         r"(?:,? ?\(?(?:in )?(?P<o>descending|ascending|decreasing|increasing|from "
         r"(?:highest|high|largest|newest)|from (?:lowest|low|smallest|oldest)"
         r"|(?:highest|largest) first|(?:lowest|smallest) first)(?: order| to \w+)?\)?)"
@@ -333,15 +254,15 @@ def _take_top(cutter: _Cutter, query: Query) -> bool:
     """Take `the top 3 X by Y`, `the 3 X with the highest Y`, `the 5 largest X by Y`."""
     count = r"(?P<n>\d+|two|three|four|five|six|seven|eight|nine|ten)"
     by = (
-        rf"(?:by|in|according to|with (?:the )?(?:{_HIGH}|{_LOW}))"
-        rf" (?:the |their )?(?P<t>{_WORDS}){_END}"
+        rf"(?:by|in|according to|with (?:the )?(?:{HIGH}|{LOW}))"
+        rf" (?:the |their )?(?P<t>{WORDS}){END}"
     )
-    for words, pick in ((_HIGH, "highest"), (rf"bottom|{_LOW}", "lowest")):
+    for words, pick in ((HIGH, "highest"), (rf"bottom|{LOW}", "lowest")):
         for pattern in (
-            rf"\b(?:the )?(?:{words}) {count} (?P<g>{_WORDS}) {by}",
-            rf"\b(?:the )?{count} (?:{words}) (?P<g>{_WORDS}) {by}",
-            rf"\b(?:the )?{count} (?P<g>{_WORDS}) (?:with|that have|having) the"
-            rf" (?:{words}) (?P<t>{_WORDS}){_END}",
+            rf"\b(?:the )?(?:{words}) {count} (?P<g>{WORDS}) {by}",
+            rf"\b(?:the )?{count} (?:{words}) (?P<g>{WORDS}) {by}",
+            rf"\b(?:the )?{count} (?P<g>{WORDS}) (?:with|that have|having) the"
+            rf" (?:{words}) (?P<t>{WORDS}){END}",
         ):
             if found := cutter.cut(pattern):
                 query.pick, query.group = pick, found["g"]
@@ -349,9 +270,9 @@ def _take_top(cutter: _Cutter, query: Query) -> bool:
                 query.most = bool(re.search(r"\b(?:most|fewest|least)\b", found[0], re.IGNORECASE))
                 _take_target(query, found["t"])
                 return True
-    found = cutter.cut(rf"\b(?:the )?{count} (?P<a>{'|'.join(_ADJECTIVES)}) (?P<g>{_WORDS}){_END}")
+    found = cutter.cut(rf"\b(?:the )?{count} (?P<a>{'|'.join(ADJECTIVES)}) (?P<g>{WORDS}){END}")
     if found:
-        query.pick, query.target = _ADJECTIVES[found["a"].lower()]
+        query.pick, query.target = ADJECTIVES[found["a"].lower()]
         query.ops, query.group, query.limit = ["auto"], found["g"], _amount(found["n"])
     return found is not None
 
@@ -359,7 +280,7 @@ def _take_top(cutter: _Cutter, query: Query) -> bool:
 def _take_target(query: Query, phrase: str) -> None:
     """Set measure and column from a phrase such as `total sales` or `average price`."""
     query.ops = ["auto"]
-    for op, words in _OPS.items():
+    for op, words in OPS.items():
         if op in {"mean", "median", "sum", "stdev"} and (
             found := re.match(rf"(?:{words})(?: of)? (.+)", phrase, re.IGNORECASE)
         ):
@@ -373,18 +294,18 @@ def _take_target(query: Query, phrase: str) -> None:
 
 def _take_which(cutter: _Cutter, query: Query) -> bool:
     """Take `which X has the highest Y`, `who sold the most Y`, `when was the highest Y`."""
-    adjectives = "|".join(_ADJECTIVES)
+    adjectives = "|".join(ADJECTIVES)
     subject = (
         rf"\b(?:(?:in |on |at |for )?(?:which|what)(?: of the)?(?! (?:is|are|was|were)\b) "
-        rf"(?P<g>{_WORDS})|(?P<who>who|when|where))"
+        rf"(?P<g>(?:(?:\d+|two|three|four|five) )?{WORDS})|(?P<who>who|when|where))"
     )
     if found := cutter.cut(rf"{subject} (?:is|are|was|were) (?:the )?(?P<a>{adjectives})\b"):
-        query.pick, query.target = _ADJECTIVES[found["a"].lower()]
+        query.pick, query.target = ADJECTIVES[found["a"].lower()]
         query.ops = ["auto"]
     else:
         found = cutter.cut(
-            rf"{subject} (?:(?:[a-z|]+ )*?)(?:the )?(?:(?P<hi>{_HIGH})|(?P<lo>{_LOW}))"
-            rf"(?: (?P<t>{_WORDS}))?{_END}"
+            rf"{subject} (?:(?:[a-z|]+ )*?)(?:the )?(?:(?P<hi>{HIGH})|(?P<lo>{LOW}))"
+            rf"(?: (?P<t>{WORDS}))?{END}"
         )
         if not found:
             return False
@@ -392,18 +313,18 @@ def _take_which(cutter: _Cutter, query: Query) -> bool:
         query.most = (found["hi"] or found["lo"]).lower() in {"most", "fewest", "least"}
         words = found["t"] or ""
         if not words and (
-            tail := re.search(rf"(?P<t>\b(?:average|mean|total|median) {_WORDS}){_END}", found[0])
+            tail := re.search(rf"(?P<t>\b(?:average|mean|total|median) {WORDS}){END}", found[0])
         ):
             words = tail["t"]
         _take_target(query, words)
         if not words and (
-            tail := cutter.cut(rf"\b(?:average|mean|total|median) (?P<t>{_WORDS}){_END}")
+            tail := cutter.cut(rf"\b(?:average|mean|total|median) (?P<t>{WORDS}){END}")
         ):
             _take_target(query, tail[0].strip())
         if middle := re.search(
             (
-                rf"\b(?P<op>average|mean|total|median) (?P<t>{_WORDS}) (?:was |is )?(?:the "
-                rf")?(?:{_HIGH}|{_LOW})$"
+                rf"\b(?P<op>average|mean|total|median) (?P<t>{WORDS}) (?:was |is )?(?:the "
+                rf")?(?:{HIGH}|{LOW})$"
             ),
             found[0].strip(),
             re.IGNORECASE,
@@ -411,13 +332,19 @@ def _take_which(cutter: _Cutter, query: Query) -> bool:
             _take_target(query, f"{middle['op']} {middle['t']}")
         elif not words and (
             middle := re.search(
-                rf"\b(?:was|is|were|had|did) (?:the )?(?P<t>{_WORDS}) (?:the )?(?:{_HIGH}|{_LOW})$",
+                rf"\b(?:was|is|were|had|did) (?:the )?(?P<t>{WORDS}) (?:the )?(?:{HIGH}|{LOW})$",
                 found[0].strip(),
             )
         ):
             _take_target(query, middle["t"])
+    if not query.target:
+        verb = re.search(r"([a-z]+?)s? (?:the )?\w+$", found[0].strip())
+        query.target = verb[1] if verb else ""
     who = (found["who"] or "").lower()
     query.group = {"who": "name", "when": "@when", "where": "location"}.get(who) or found["g"]
+    counted = re.match(r"(\d+|two|three|four|five|six|seven|eight|nine|ten) (.+)", query.group)
+    if counted:
+        query.limit, query.group = _amount(counted[1]), counted[2]
     query.limit = query.limit or 1
     return True
 
@@ -429,25 +356,25 @@ def _take_measures(cutter: _Cutter, query: Query) -> bool:
         r"?(?: all)?(?: the)?"
     ):
         query.ops = ["share"]
-        target = cutter.cut(rf"(?<=\| )(?P<t>{_WORDS}){_END}")
+        target = cutter.cut(rf"(?<=\| )(?P<t>{WORDS}){END}")
         query.target = target["t"] if target else ""
         return True
     if found := cutter.cut(
         rf"\b(?:how many|(?:the )?(?:number|count) of|count(?: up)?)(?: the| all)"
-        rf"?(?P<d> (?:different|distinct|unique))?(?: (?P<t>{_WORDS}){_END})?"
+        rf"?(?P<d> (?:different|distinct|unique))?(?: (?P<t>{WORDS}){END})?"
     ):
         query.ops = ["distinct" if found["d"] else "howmany"]
         query.target = found["t"] or ""
         return True
-    every = "|".join(f"(?:{words})" for words in _OPS.values())
+    every = "|".join(f"(?:{words})" for words in OPS.values())
     found = cutter.cut(
         rf"\b(?P<ops>(?:{every})(?:(?:,? and (?:the )?|, (?:the )?)(?:{every}))*)(?: "
         rf"(?:value|amount|reading)s?)?(?: of)?(?: all)?(?: the)? (?P<t>(?:(?:total"
-        rf"|daily|hourly|monthly) )?{_WORDS}(?: (?:times|multiplied by|\u00d7|\*) "
-        rf"{_WORDS})?){_END}"
+        rf"|daily|hourly|monthly) )?{WORDS}(?: (?:times|multiplied by|\u00d7|\*) "
+        rf"{WORDS})?){END}"
     )
     if not found:
-        found = cutter.cut(rf"\bhow much (?!is\b|does\b)(?P<t>{_WORDS}){_END}")
+        found = cutter.cut(rf"\bhow much (?!is\b|does\b)(?P<t>{WORDS}){END}")
         if not found:
             return _take_adjective(cutter, query)
         query.ops, words = ["sum"], found["t"]
@@ -455,7 +382,7 @@ def _take_measures(cutter: _Cutter, query: Query) -> bool:
         words = found["t"]
         spotted = [
             (m.start(), op)
-            for op, w in _OPS.items()
+            for op, w in OPS.items()
             for m in re.finditer(rf"\b(?:{w})\b", found["ops"], re.IGNORECASE)
         ]
         query.ops = [op for _, op in sorted(spotted)]
@@ -469,10 +396,10 @@ def _take_measures(cutter: _Cutter, query: Query) -> bool:
 
 def _take_adjective(cutter: _Cutter, query: Query) -> bool:
     """Take `the cheapest X`, `the hottest day`."""
-    found = cutter.cut(rf"\b(?P<a>{'|'.join(_ADJECTIVES)}) (?P<g>{_WORDS}){_END}")
+    found = cutter.cut(rf"\b(?P<a>{'|'.join(ADJECTIVES)}) (?P<g>{WORDS}){END}")
     if not found:
         return False
-    query.pick, query.target = _ADJECTIVES[found["a"].lower()]
+    query.pick, query.target = ADJECTIVES[found["a"].lower()]
     query.ops, query.group, query.limit = ["auto"], found["g"], 1
     return True
 
@@ -485,13 +412,13 @@ def _take_values(cutter: _Cutter, query: Query) -> bool:
     ):
         query.ops = ["rows"]
         return True
-    if found := cutter.cut(rf"\bhow (?P<a>{'|'.join(_ASKED)})(?: (?:is|was|are))?\b"):
-        query.ops, query.target = ["value"], _ASKED[found["a"].lower()]
+    if found := cutter.cut(rf"\bhow (?P<a>{'|'.join(ASKED)})(?: (?:is|was|are))?\b"):
+        query.ops, query.target = ["value"], ASKED[found["a"].lower()]
         return True
     found = cutter.cut(
         rf"\b(?:(?:which|what)(?! (?:is|are|was|were)\b)|(?:what|which) (?:is|are|was"
         rf"|were)(?: the)?|list|show|give|tell|look up|find)(?: me)?(?: all)?(?: the)"
-        rf"?(?: (?:different|distinct|unique))? (?P<t>{_WORDS}){_END}"
+        rf"?(?: (?:different|distinct|unique))? (?P<t>{WORDS}){END}"
     )
     if found:
         query.ops, query.target = ["value"], found["t"]

@@ -4,6 +4,7 @@ import calendar
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 
 MONTHS = [name.lower() for name in calendar.month_name[1:]]
 DAYS = [name.lower() for name in calendar.day_name]
@@ -55,7 +56,11 @@ def bounds(text: str, year: str = "") -> tuple[str, str]:
     if not day:
         after = (year_n + 1, 1) if month == 12 else (year_n, month + 1)
         return f"{year_n}-{month:02}-01", f"{after[0]}-{after[1]:02}-01"
-    return f"{year_n}-{month:02}-{day:02}", f"{year_n}-{month:02}-{day:02}T24"
+    try:
+        first = date(year_n, month, day)
+    except ValueError:
+        return f"{year_n}-{month:02}-{day:02}", f"{year_n}-{month:02}-{day:02}"
+    return first.isoformat(), (first + timedelta(days=1)).isoformat()
 
 
 def take_times(cut: Cut) -> Times:

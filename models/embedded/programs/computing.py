@@ -242,14 +242,15 @@ def grouped(
     cells = [line[: len(head)] for line in cells]
     if "number of" in heads[0]:
         unit = ""
+    figure = re.sub(r"^(?:maximum|minimum) of ", "", heads[0])
     if query["limit"] == 1 and len(cells) == 1:
         text = (
-            f"The {name} with the {query['pick']} {heads[0]}{where} is {cells[0][0]}: "
+            f"The {name} with the {query['pick']} {figure}{where} is {cells[0][0]}: "
             f"{cells[0][1]}{unit} ({rows_of(int(cells[0][-1]))})."
         )
     elif query["limit"] == 1:
         ties = " and ".join(line[0] for line in cells)
-        text = f"Equal {query['pick']} {heads[0]}{where}: {ties}, with {cells[0][1]}{unit} each."
+        text = f"Equal {query['pick']} {figure}{where}: {ties}, with {cells[0][1]}{unit} each."
     else:
         text = (
             f"{', '.join(heads).capitalize()} by {name}{where}{' in' + unit if unit else ''}:\n"

@@ -17,8 +17,6 @@ ALIKE = [
     {"rain", "rainfall", "precipitation"},
     {"city", "town", "location", "place", "where"},
     {"salary", "wage", "pay", "earn"},
-    {"co", "carbon monoxide"},
-    {"no2", "nitrogen dioxide"},
     {"country", "nation", "land"},
     {"error", "fault", "failure"},
     {"duration", "long", "length"},
@@ -51,6 +49,8 @@ def stem(word: str) -> str:
 def tokens(text: str) -> list[str]:
     """Return the stems of the words in a column name or a phrase, its unit left out."""
     text = re.sub(r"[\[(](?=[^\])]*[°%/$€£µ³²])[^\])]*[\])]", " ", text)
+    text = re.sub(r"(?i)carbon monoxide", "CO", text)
+    text = re.sub(r"(?i)nitrogen dioxide", "NO2", text)
     text = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text).replace("_", " ")
     stems = [stem(word) for word in re.findall(r"[^\W_]+", text)]
     return stems[:-1] if len(stems) > 1 and stems[-1] in SHORT_UNITS else stems

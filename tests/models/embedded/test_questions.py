@@ -84,6 +84,9 @@ QUESTIONS = [
     ("Sum of quantity between 2023-12-01 and 2024-01-31", "is 554 (4 rows used)"),
     ("What is the mean quantity excluding Gear?", "is 222.5"),
     ("What was the total quantity before 2024?", "is 394"),
+    ("Which 2 regions have the lowest total quantity?", "| West | 6 | 1 |"),
+    ("Give me a list of the items and their total quantity", "| Bolt | 140 | 2 |"),
+    ("What is the total number of orders?", "is 7."),
     ("Show the top 2 customers by quantity", "| Arco SpA | 260 | 2 |"),
 ]
 
