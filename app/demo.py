@@ -7,6 +7,7 @@ the file in plain Python, apart from the runtime, to check what the runs say.
 import argparse
 import asyncio
 import csv
+import logging
 import re
 import sys
 import tempfile
@@ -85,6 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
     parser.add_argument("--keep", metavar="FOLDER", help="use this folder as home and keep it")
     args = parser.parse_args(argv)
+    logging.basicConfig(level=logging.ERROR)
     try:
         if args.keep:
             return asyncio.run(demo(Path(args.keep)))

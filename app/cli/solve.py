@@ -1,6 +1,7 @@
 """`strop solve`: submit a task, work on it in this process, show it, print its answer."""
 
 import asyncio
+import logging
 import shutil
 import sys
 from argparse import Namespace
@@ -25,6 +26,8 @@ _MISSING_REASONS = {"model_unavailable", "tool_unavailable"}
 
 async def solve(args: Namespace) -> int:
     """Run the verb and return its exit code."""
+    # What a person should know is in the task's events; warnings of the log would repeat it.
+    logging.basicConfig(level=logging.DEBUG if args.debug else logging.ERROR)
     instruction = await asyncio.to_thread(sys.stdin.read) if args.task == "-" else args.task
     paths = [Path(name) for name in args.file]
     for path in paths:
@@ -113,8 +116,6 @@ def _is_over(data: dict[str, Any]) -> bool:
 def _print_answer(runtime: Runtime, task: TaskView) -> None:
     if task.result:
         say(task.result)
-    if task.status != "succeeded":
-        note(f"{task.status}: {task.end_reason}" + (f": {task.error}" if task.error else ""))
     for artifact in task.artifacts:
         note(f"file: {runtime.home.workspace(task.id) / artifact['name']}")
     used = task.usage
