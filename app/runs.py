@@ -31,6 +31,9 @@ from tools.toolbox import Toolbox
 
 _LOG = logging.getLogger(__name__)
 
+_GRACE_S = 1.0
+"""The agents look at the time before each call; only a call that hangs needs more."""
+
 BackendSource = Callable[[], Awaitable[SandboxBackend]]
 """Gives the sandbox backend of this process, probed once."""
 
@@ -97,13 +100,7 @@ class RunWorker:
                 await self._learn(claim, task)
 
     async def _run(self, claim: Claim, task: TaskRow) -> None:
-        try:
-            async with self._context(claim, task) as context:
-                end = await self._runtime.run(context, answer=task.reply)
-        except ModelError as error:
-            end = RunEnd(status="failed", end_reason="model_unavailable", error=str(error))
-        except SandboxError as error:
-            end = RunEnd(status="failed", end_reason="tool_unavailable", error=str(error))
+        end = await self._ended(claim, task)
         if isinstance(end, RunWaits):
             await self._write(claim, partial(endings.wait, claim=claim, question=end.question))
             return
@@ -117,6 +114,23 @@ class RunWorker:
             error=end.error,
         )
         await self._write(claim, partial(endings.finish, claim=claim, ending=ending, learn=True))
+
+    async def _ended(self, claim: Claim, task: TaskRow) -> RunEnd | RunWaits:
+        """Let the agents work, and say how it ended when they cannot."""
+        left_s = _left_s(task, limits_of(task.budget, self._parts.limits))
+        timer = asyncio.timeout(left_s)
+        try:
+            async with timer, self._context(claim, task) as context:
+                return await self._runtime.run(context, answer=task.reply)
+        except ModelError as error:
+            return RunEnd(status="failed", end_reason="model_unavailable", error=str(error))
+        except SandboxError as error:
+            return RunEnd(status="failed", end_reason="tool_unavailable", error=str(error))
+        except TimeoutError:
+            if not timer.expired():
+                raise
+            error = "the time allowed was over while a call was under way; it was stopped"
+            return RunEnd(status="failed", end_reason="timeout", error=error)
 
     async def _learn(self, claim: Claim, task: TaskRow) -> None:
         if task.status == "cancelled" or task.end_reason is None:
@@ -188,6 +202,13 @@ def _spec(task: TaskRow, limits: RunLimits) -> TaskSpec:
         family=task.family,
         limits=limits_of(task.budget, limits),
     )
+
+
+def _left_s(task: TaskRow, limits: RunLimits) -> float | None:
+    """Return after how long even a call that hangs is stopped."""
+    if limits.seconds is None:
+        return None
+    return max(0.0, limits.seconds - task.worked_seconds) + _GRACE_S
 
 
 def limits_of(budget: JsonObject, limits: RunLimits) -> RunLimits:

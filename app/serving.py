@@ -1,6 +1,7 @@
 """Run the web application on an address."""
 
 import logging
+import signal
 import socket
 import sys
 from ipaddress import ip_address
@@ -38,7 +39,13 @@ def run_server(settings: Settings, *, model: Model | None = None) -> None:
         timeout_graceful_shutdown=2,
         server_header=False,
     )
+    # Once it has stopped, uvicorn raises the signal again; being asked to stop is no failure.
+    signal.signal(signal.SIGTERM, _stopped)
     uvicorn.Server(config).run(sockets=[listening])
+
+
+def _stopped(_number: int, _frame: object) -> None:
+    sys.exit(0)
 
 
 def check_address(host: str) -> None:
