@@ -9,6 +9,15 @@ from agents.rendering import clip
 from agents.state import EndReason, Learned, RecalledText, Step
 from memory.records import INFRASTRUCTURE, Body, Provenance, Remembered, RunOutcome, Shortcut
 
+_ENDINGS: dict[EndReason, str] = {
+    "done": "The task was done and its answer accepted",
+    "no_answer": "The task could not be done as it stands, or no answer was accepted",
+    "max_failures": "Too many steps failed in a row",
+    "repetition": "The Solver went round in circles",
+    "max_steps": "The steps ran out",
+    "budget": "The budget ran out",
+}
+
 
 class EvolveState(TypedDict, total=False):
     """State of the `evolve` graph."""
@@ -47,7 +56,8 @@ async def draw_lessons(state: EvolveState, run: Run) -> EvolveState:
     steps = teaching_steps(await run.recorder.trajectory())
     if not steps:
         return EvolveState(lessons=Lessons())
-    ending = f"{'success' if state.get('success') else 'failure'} ({state.get('end_reason')})"
+    ending = _ENDINGS.get(state.get("end_reason", "internal"), "")
+    ending = f"{ending or 'The run was stopped'} ({state.get('end_reason')})."
     try:
         lessons = await run.refiner.draw_lessons(
             run.task, ending, steps, state.get("recalled", []), run.tool_lines()

@@ -18,7 +18,8 @@ class Perception:
 
 async def perceive(sandbox: Sandbox) -> Perception:
     """Return what is in the workspace."""
-    entries = [entry for entry in await sandbox.list() if entry.kind != "dir"]
+    found = await sandbox.list()
+    entries = [entry for entry in found if entry.kind != "dir" and not _is_noise(entry.path)]
     lines = [f"{entry.path}  {entry.size} bytes" for entry in entries[:MAX_LISTED]]
     if len(entries) > MAX_LISTED:
         lines.append(f"… and {len(entries) - MAX_LISTED} more files")
@@ -39,6 +40,11 @@ def changed_files(before: dict[str, str], after: dict[str, str]) -> tuple[str, .
         elif before[path] != after[path]:
             changes.append(path)
     return tuple(changes)
+
+
+def _is_noise(path: str) -> bool:
+    """Whether a file is only what an interpreter left behind."""
+    return "__pycache__" in path.split("/")
 
 
 def _stamp(entry: FileInfo) -> str:

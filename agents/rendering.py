@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from agents.prompts import fence
 from agents.state import CallRecord, RecalledText, Step, Subgoal
+from models.messages import JsonObject
 
 MARKS = {"pending": " ", "running": ">", "done": "x", "failed": "!"}
 RESULT_CHARS = 3000
@@ -29,6 +30,8 @@ def call_line(call: CallRecord) -> str:
 
 def result_block(call: CallRecord, *, limit: int = RESULT_CHARS) -> str:
     """Return the fenced result of a call, with its verdict."""
+    if call.final and call.ok:
+        return "Result (ok): the answer as given"
     verdict = "ok" if call.ok else f"failed: {call.error_class}"
     return f"Result ({verdict}):\n{fence(clip(call.text, limit))}"
 
@@ -46,6 +49,18 @@ def step_block(step: Step, *, limit: int = RESULT_CHARS) -> str:
     if step.feedback:
         lines.append(f"Feedback: {step.feedback}")
     return "\n".join(lines)
+
+
+def step_line(step: Step) -> str:
+    """Return a step on one line: what was called, how it ended, which files changed."""
+    called = "; ".join(f"{call.tool} {_gist(call.arguments)}" for call in step.calls)
+    verdict = step.outcome + (f" ({step.error_class})" if step.error_class else "")
+    changed = f", changed {', '.join(step.changed)}" if step.changed else ""
+    return f"{step.n}. {called} → {verdict}{changed}"
+
+
+def _gist(arguments: JsonObject) -> str:
+    return " ".join(clip(str(value), 80).replace("\n", " ") for value in arguments.values())
 
 
 def steps_text(steps: Iterable[Step], *, limit: int = RESULT_CHARS) -> str:

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agents.calls import ModelCalls
+from agents.hints import hint
 from agents.prompts import render
-from agents.rendering import call_line, result_block
+from agents.rendering import call_line, result_block, step_line
 from agents.state import AnswerReview, RunState, Step, StepReview, TaskSpec
 from models.messages import Request
 
@@ -25,6 +26,8 @@ class Reviewer:
             "reviewer_step",
             instruction=task.instruction,
             subgoal=state.get("plan", [])[state.get("current", 0)].text,
+            acceptance=task.acceptance,
+            earlier=[step_line(one) for one in state.get("recent", [])],
             progress=state.get("progress", ""),
             thought=step.thought,
             action="\n".join(call_line(call) for call in step.calls),
@@ -35,15 +38,17 @@ class Reviewer:
         return _judged(step, await self.calls.ask(request, StepReview), by_model=True)
 
     async def review_answer(
-        self, task: TaskSpec, answer: str, artifacts: Sequence[str], evidence: str
+        self, task: TaskSpec, state: RunState, *, solved: bool, evidence: str
     ) -> AnswerReview:
         """Return whether the answer may go out."""
         messages = render(
             "reviewer_answer",
             instruction=task.instruction,
             acceptance=task.acceptance,
-            answer=answer,
-            artifacts="\n".join(artifacts) or "(none)",
+            answer=state.get("answer", ""),
+            solved=solved,
+            artifacts="\n".join(state.get("artifacts", [])) or "(none)",
+            workspace=state.get("workspace", ""),
             evidence=evidence,
         )
         request = Request(messages=messages, purpose="reviewer.answer", max_tokens=1024)
@@ -61,7 +66,7 @@ def decide(step: Step, recent: Sequence[Step]) -> StepReview | None:
         return StepReview(
             outcome="wrong_state",
             error_class=failed[0].error_class or "unknown",
-            feedback=" ".join(f"{call.tool} failed; its result says why." for call in failed),
+            feedback=" ".join(f"{call.tool} failed. {hint(call)}" for call in failed),
         )
     if any(call.final for call in step.calls):
         return StepReview(outcome="success")

@@ -87,7 +87,7 @@ async def finalise(state: RunState, run: Run) -> RunState:
 async def review_answer(state: RunState, run: Run) -> RunState:
     """Let the Reviewer judge the answer; an accepted one ends the run."""
     review = await run.reviewer.review_answer(
-        run.task, state.get("answer", ""), state.get("artifacts", []), await evidence(run)
+        run.task, state, solved=_solved(state), evidence=await evidence(run)
     )
     rounds = state.get("rounds", 0)
     await run.recorder.emit("review", {**review.model_dump(), "round": rounds})
@@ -113,8 +113,8 @@ async def repair(state: RunState, run: Run) -> RunState:
 
 
 async def evidence(run: Run) -> str:
-    """Return the run's steps as text, the newest in full if not all fit."""
-    steps = [s for s in await run.recorder.trajectory() if not any(c.final for c in s.calls)]
+    """Return the run's steps as text; where not all fit, the oldest are left out and counted."""
+    steps = await run.recorder.trajectory()
     parts: list[str] = []
     room = EVIDENCE_CHARS
     for step in reversed(steps):
@@ -123,6 +123,9 @@ async def evidence(run: Run) -> str:
         room -= len(text)
         if room <= 0:
             break
+    left_out = len(steps) - len(parts)
+    if left_out:
+        parts.append(f"({left_out} earlier steps are not shown; do not refuse for their absence)")
     return "\n\n".join(reversed(parts)) or "(no step was taken)"
 
 

@@ -41,7 +41,8 @@ async def python(args: PythonArguments, context: ToolContext) -> ToolResult:
     r"""Run a Python program in the workspace and return what it printed.
 
     Use it to compute, to read and transform data files, to check a result. Not for one shell
-    command (use `shell`), nor for web pages: there is no network. Each call starts afresh, only
+    command (use `shell`), nor for web pages: there is no network. Only Python 3 and its
+    standard library are sure to be there; nothing can be installed. Each call starts afresh, only
     files stay; modules in the workspace can be imported. A program may append to files, so a
     call is never repeated by itself after a crash.
 

@@ -131,7 +131,7 @@ def _result(found: _Found, files: int, limit: int) -> ToolResult:
     if found.binary:
         lines.append(f"[{found.binary} binary files passed over]")
     if not found.matches:
-        lines.insert(0, f"(no line in {files} files fits)")
+        lines.insert(0, f"(no match; {files} files searched)")
     text, cut = cap(clean("\n".join(lines)), limit, "narrow it with `glob`")
     return ToolResult(
         text=text,

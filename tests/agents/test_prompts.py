@@ -12,7 +12,7 @@ from inline_snapshot import external_file
 from jinja2 import UndefinedError
 
 from agents.prompts import fence, render
-from agents.rendering import clip, entry_lines, plan_lines, step_block
+from agents.rendering import clip, entry_lines, plan_lines, step_block, step_line
 from agents.state import CallRecord, RecalledText, Step, Subgoal
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
@@ -74,13 +74,22 @@ PROMPTS: dict[str, dict[str, object]] = {
     "reviewer_step": {
         "instruction": "Sum data.csv.",
         "subgoal": "sum it",
+        "acceptance": ("two decimals",),
+        "earlier": [step_line(STEP)],
         "progress": "",
         "thought": "Sum.",
         "action": 'Call shell {"command": "x"}',
         "result": "Result (ok):\n7",
         "changed": "",
     },
-    "reviewer_answer": {**COMMON, "answer": "7", "artifacts": "(none)", "evidence": "7"},
+    "reviewer_answer": {
+        **COMMON,
+        "answer": "7",
+        "solved": True,
+        "workspace": "data.csv  12 bytes",
+        "artifacts": "(none)",
+        "evidence": "7",
+    },
     "refiner_answer": {**COMMON, "answer": "7", "feedback": "unit?", "evidence": "7 kg"},
     "refiner_notes": {
         "instruction": "Sum data.csv.",

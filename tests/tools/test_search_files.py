@@ -46,7 +46,7 @@ async def test_no_match_is_a_result(toolbox: Toolbox, tree: Path) -> None:
     none = await toolbox.call("search_files", {"pattern": "x", "glob": "*.xls"})
 
     assert outcome.ok
-    assert outcome.text == "(no line in 3 files fits)\n[1 binary files passed over]"
+    assert outcome.text == "(no match; 3 files searched)\n[1 binary files passed over]"
     assert none.text == "(no file fits '*.xls')"
 
 
