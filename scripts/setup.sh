@@ -59,6 +59,7 @@ get_uv() {
     rm -rf .tools
     # --target leaves the system's Python alone, so Debian's externally-managed pip agrees.
     "$PYTHON" -m pip install --quiet --disable-pip-version-check --no-input \
+        --root-user-action=ignore \
         --target .tools "$UV_SPEC" ||
         missing "uv could not be installed: is the package index reachable? See the lines above."
 }
@@ -79,13 +80,13 @@ up_to_date() { # mode
 install() {
     get_uv
     if [ "$MODE" = dev ]; then
-        groups="--group dev"
+        groups="--group dev" size=400
         say "installing the packages of uv.lock, with the checkers and test tools, into $HERE/.venv"
     else
-        groups="--no-default-groups"
+        groups="--no-default-groups" size=250
         say "installing the packages of uv.lock into $HERE/.venv"
     fi
-    say "the first time this downloads about 250 MB; uv keeps them in its cache for the next time"
+    say "the first time this downloads about $size MB; uv keeps them in its cache for the next time"
     # shellcheck disable=SC2086
     if sync $groups --group weights; then
         printf '%s\n' "$NOW" >".venv/.setup-$MODE"
