@@ -4,6 +4,7 @@ A scripted model answers at once and a tool does nothing, so nearly all the time
 ours: recall, prompts, checkpoints, journal, events and the look at the workspace, on disk.
 """
 
+import asyncio
 import tempfile
 import time
 from collections.abc import AsyncGenerator, Callable
@@ -19,6 +20,7 @@ from models.messages import Message, Request, ToolCall
 from models.scripted import Line, ScriptedModel
 
 _WARM_UP = 10
+_LOOK_S = 0.5
 _ANSWERS = {
     "manager.plan": '{"thought": "", "subgoals": ["do nothing, often"]}',
     "refiner.notes": '{"notes": "nothing was done"}',
@@ -52,15 +54,16 @@ async def step_overhead(steps: int) -> list[Figure]:
     """Return the time of a durable step in which model and tool take none."""
     ends: list[float] = []
     async with _runtime(Script(steps)) as runtime:
-        budget = Budget(steps=steps + 10)
-        submitted = await runtime.tasks.submit(
-            TaskRequest(instruction="Do nothing.", budget=budget)
-        )
-        async for event in runtime.tasks.follow(submitted.task.id):
+        request = TaskRequest(instruction="Do nothing.", budget=Budget(steps=steps + 10))
+        task = (await runtime.tasks.submit(request)).task
+        # Whoever follows the events reads along with each of them; nobody does while we measure.
+        while task.finished_at is None:
+            await asyncio.sleep(_LOOK_S)
+            task = await runtime.tasks.get(task.id)
+        async for event in runtime.tasks.follow(task.id):
             if event.kind == "step":
                 spent = sum(call["seconds"] for call in event.data["calls"])
                 ends.append(event.at.timestamp() - spent)
-        task = await runtime.tasks.get(submitted.task.id)
     if task.status != "succeeded":
         msg = f"the benchmark's task {task.status}: {task.end_reason}: {task.error}"
         raise RuntimeError(msg)
