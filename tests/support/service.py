@@ -70,7 +70,8 @@ def settings_for(home: Path, **given: Any) -> Settings:
     """Return settings that need nothing of this machine."""
     quick: dict[str, Any] = {"poll_s": 0.02, "sweep_s": 0.05, "drain_s": 0.0}
     apart: dict[str, Any] = {"sandbox": "unsafe-local", "embedding": "none", "model": "embedded"}
-    return Settings(**(apart | quick | {"home": home} | given))
+    fields: dict[str, Any] = apart | quick | {"home": home} | given
+    return Settings(**fields)
 
 
 def migrated(folder: Path) -> Database:
@@ -100,7 +101,8 @@ def queued(task_id: str = "t_1", **given: Any) -> TaskRow:
         "run_id": f"{task_id}.1",
         "created_at": now(),
     }
-    return TaskRow(**(fresh | {"id": task_id} | given))
+    fields: dict[str, Any] = fresh | {"id": task_id} | given
+    return TaskRow(**fields)
 
 
 def put(database: Database, *rows: TaskRow) -> None:

@@ -1,6 +1,7 @@
 """Health, models, memory, the page, and who may talk to the server at all."""
 
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -146,3 +147,19 @@ def test_without_keys_it_listens_on_loopback_only(host: str) -> None:
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])
 def test_loopback_addresses_are_fine(host: str) -> None:
     check_address(host)
+
+
+async def test_a_database_that_fails_is_told_as_such_and_not_in_detail(home: Path) -> None:
+    async with serving(home) as client:
+        with sqlite3.connect(home / "strop.db") as other:
+            other.execute("ALTER TABLE tasks RENAME TO hidden")
+        other.close()
+        responses = [
+            await client.get("/api/v1/tasks"),
+            await client.post("/api/v1/tasks", json={"instruction": "x"}),
+        ]
+    for response in responses:
+        assert response.status_code == 503
+        assert response.headers["content-type"] == "application/problem+json"
+        assert response.headers["retry-after"]
+        assert "SELECT" not in response.text

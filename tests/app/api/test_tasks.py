@@ -49,7 +49,7 @@ async def test_a_key_brings_the_same_task_and_refuses_another_request(home: Path
     async with serving(home) as client:
         body = {"instruction": "add up", "inputs": {"a": 1, "b": 2}}
         first = await client.post("/api/v1/tasks", json=body, headers=KEY)
-        turned = {"inputs": {"b": 2, "a": 1}, "instruction": "add up", "files": []}
+        turned: dict[str, Any] = {"inputs": {"b": 2, "a": 1}, "instruction": "add up", "files": []}
         second = await client.post("/api/v1/tasks", json=turned, headers=KEY)
         third = await client.post("/api/v1/tasks", json={"instruction": "else"}, headers=KEY)
         listed = (await client.get("/api/v1/tasks")).json()["items"]

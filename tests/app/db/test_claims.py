@@ -1,6 +1,8 @@
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import Connection
 
 from agents.state import Step
 from app.db import claims, endings, events, tasks, trace
@@ -9,6 +11,7 @@ from app.errors import Fenced
 from memory.database import Database
 from tests.support.service import found, put, queued
 
+Write = Callable[[Connection], object]
 DONE = endings.Ending(status="succeeded", end_reason="done", answer="42")
 
 
@@ -38,7 +41,7 @@ def test_a_dead_process_loses_its_task_and_may_write_nothing_more(database: Data
     old = _claim(database)
     assert database.run_sync(lambda c: claims.put_back(c, "one")) == ["t_1"]
     assert found(database).status == "queued"
-    for write in (
+    writes: tuple[Write, ...] = (
         lambda c: trace.emit(c, old, "note", {}),
         lambda c: trace.add_step(c, old, Step(n=1, subgoal=0, thought="", calls=())),
         lambda c: trace.begin_call(c, old, "1", "shell", {}),
@@ -46,7 +49,8 @@ def test_a_dead_process_loses_its_task_and_may_write_nothing_more(database: Data
         lambda c: endings.wait(c, old, "?"),
         lambda c: endings.learned(c, old, []),
         lambda c: claims.stumble(c, old),
-    ):
+    )
+    for write in writes:
         with pytest.raises(Fenced):
             database.run_sync(write)
     assert _kinds(database) == ["queued", "running", "queued"]

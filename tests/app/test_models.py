@@ -1,0 +1,60 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.errors import InvalidInputError, SettingsError
+from app.models import ModelDesk
+from app.wiring import open_runtime
+from models.base import ModelServerError
+from models.messages import Message, Request
+from tests.support.openai_server import OpenAIServer
+from tests.support.service import RoleModel, settings_for
+
+pytestmark = pytest.mark.anyio
+ASK = Request(messages=(Message(role="user", content="hello"),), purpose="solver.operate")
+
+
+async def test_the_named_model_is_taken_with_its_reason(tmp_path: Path) -> None:
+    chosen = await ModelDesk(settings_for(tmp_path, model="embedded")).chosen()
+    assert chosen.info.name == "embedded"
+    assert chosen.reason
+
+
+async def test_a_given_server_is_used_under_the_given_name(tmp_path: Path) -> None:
+    with OpenAIServer(models=("one", "two")) as provider:
+        settings = settings_for(tmp_path, model="two", model_base_url=provider.base_url)
+        chosen = await ModelDesk(settings).chosen()
+    assert chosen.info.name == "two"
+
+
+@pytest.mark.parametrize("name", ["no-such-model", "opnai/gpt-6-luna", "\N{SNOWMAN}"])
+async def test_a_name_that_nobody_knows_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InvalidInputError, match="model"):
+        await ModelDesk(settings_for(tmp_path), fixed=RoleModel()).check(name)
+
+
+async def test_a_model_that_was_handed_over_answers_for_every_task(tmp_path: Path) -> None:
+    desk = ModelDesk(settings_for(tmp_path, model="embedded"), fixed=RoleModel("hello"))
+    await desk.check("scripted")
+    assert (await (await desk.get()).complete(ASK)).message.content == "hello"
+
+
+async def test_the_next_model_steps_in_and_it_is_told(tmp_path: Path) -> None:
+    failing = RoleModel(*[ModelServerError("down")] * 2)
+    told: list[tuple[str, dict[str, Any]]] = []
+    settings = settings_for(tmp_path, fallback_models=("embedded",))
+    desk = ModelDesk(settings, fixed=failing)
+    model = await desk.get(on_event=lambda kind, data: told.append((kind, data)))
+    assert (await model.complete(ASK)).model == "embedded"
+    assert told[-1][0] == "model_fallback"
+
+
+async def test_settings_that_cannot_be_met_stop_the_start(tmp_path: Path) -> None:
+    for wrong, variable in (
+        ({"chroma_url": "http://localhost:8000"}, "STROP_CHROMA_URL"),
+        ({"database_url": "mysql://host/db"}, "STROP_DATABASE_URL"),
+    ):
+        with pytest.raises(SettingsError, match=variable):
+            async with open_runtime(settings_for(tmp_path, **wrong)):
+                pass
