@@ -72,48 +72,30 @@ async def open_runtime(
         ports = _Ports(settings, home, database, wakes, memory, models, sandboxes)
         worker = _LazyWorker(ports)
         stack.push_async_callback(worker.close)
-        engine = EmbeddedEngine(
-            database,
-            worker,
-            Liveness(home.locks),
-            wakes,
-            EngineConfig(
-                concurrency=settings.concurrency,
-                poll_s=settings.poll_s,
-                sweep_s=settings.sweep_s,
-            ),
-        )
-        shelf = FileShelf(database, home, limit_bytes=settings.upload_limit_bytes)
+        engine = _engine(ports, worker)
         if work:
             await engine.start()
             stack.push_async_callback(engine.stop, settings.drain_s)
             warming = asyncio.create_task(_warm(worker, models, sandboxes, memory))
             stack.push_async_callback(_stopped, warming)
+        checks = Checks(
+            database=database,
+            home=home,
+            engine=engine,
+            models=models,
+            sandboxes=sandboxes,
+            memory_note=memory_note,
+            min_free_bytes=settings.min_free_bytes,
+            works=work,
+        )
         yield Runtime(
             settings=settings,
             home=home,
-            tasks=TaskService(
-                database,
-                engine,
-                wakes,
-                shelf,
-                home,
-                models,
-                min_free_bytes=settings.min_free_bytes,
-            ),
+            tasks=_tasks(ports, engine),
             memory=memory,
             models=models,
             engine=engine,
-            checks=Checks(
-                database=database,
-                home=home,
-                engine=engine,
-                models=models,
-                sandboxes=sandboxes,
-                memory_note=memory_note,
-                min_free_bytes=settings.min_free_bytes,
-                works=work,
-            ),
+            checks=checks,
         )
 
 
@@ -128,6 +110,26 @@ class _Ports:
     memory: Memory
     models: ModelDesk
     sandboxes: SandboxDesk
+
+
+def _engine(ports: _Ports, worker: Worker) -> EmbeddedEngine:
+    own = ports.settings
+    config = EngineConfig(concurrency=own.concurrency, poll_s=own.poll_s, sweep_s=own.sweep_s)
+    return EmbeddedEngine(ports.database, worker, Liveness(ports.home.locks), ports.wakes, config)
+
+
+def _tasks(ports: _Ports, engine: Engine) -> TaskService:
+    own = ports.settings
+    shelf = FileShelf(ports.database, ports.home, limit_bytes=own.upload_limit_bytes)
+    return TaskService(
+        ports.database,
+        engine,
+        ports.wakes,
+        shelf,
+        ports.home,
+        ports.models,
+        min_free_bytes=own.min_free_bytes,
+    )
 
 
 class _LazyWorker:
