@@ -98,15 +98,26 @@ async def _watch(runtime: Runtime, task_id: str, progress: Progress, *, json: bo
         progress.show(event.kind, event.data)
         if event.kind == "question":
             progress.close()
-            if json or not sys.stdin.isatty():
+            answer = None if json else await _answer(event.data)
+            if answer is None:
                 note(f'waiting for an answer: strop tasks answer {task_id} "..."')
                 return True
-            await runtime.tasks.message(task_id, await ask_on_terminal(event.data))
+            await runtime.tasks.message(task_id, answer)
         elif event.kind == "task" and _is_over(event.data) and not json:
             # The answer is not held back by what is learned from it afterwards.
             progress.close()
             _print_answer(runtime, await runtime.tasks.get(task_id))
     return False
+
+
+async def _answer(data: dict[str, Any]) -> str | None:
+    """Return what the person here says, None when nobody is here."""
+    if not sys.stdin.isatty():
+        return None
+    try:
+        return await ask_on_terminal(data)
+    except EOFError:
+        return None
 
 
 def _is_over(data: dict[str, Any]) -> bool:

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
@@ -93,6 +94,24 @@ def test_ctrl_c_cancels_the_task_and_ends_with_130(start: Popen) -> None:
     shown = start("tasks", "show", first.split()[1], "--json")
     out, _ = shown.communicate(timeout=TIMEOUT_S)
     assert json.loads(out)["status"] == "cancelled"
+
+
+def test_it_works_beside_a_running_server_on_the_same_home(start: Popen) -> None:
+    server = start("serve", "--port", "0")
+    try:
+        assert server.stdout is not None
+        address = server.stdout.readline().split()[3]
+        assert address.startswith("http://127.0.0.1:")
+        process = start("solve", "What is 17 * 3?", "--json")
+        out, err = process.communicate(timeout=TIMEOUT_S)
+        assert process.returncode == Exit.DONE, err
+        task = json.loads(out)
+        assert "51" in task["result"]
+        with urllib.request.urlopen(f"{address}/api/v1/tasks/{task['id']}", timeout=30) as seen:  # noqa: S310 - our own server
+            assert json.load(seen)["result"] == task["result"]
+    finally:
+        server.terminate()
+        server.communicate(timeout=TIMEOUT_S)
 
 
 @pytest.mark.parametrize(
