@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agents.calls import ModelCalls
-from agents.prompts import render
+from agents.prompts import fence, render
 from agents.rendering import clip, entry_lines, plan_lines, steps_text
 from agents.state import FinalAnswer, Plan, RunState, Subgoal, TaskSpec
 from models.messages import Request
@@ -58,8 +58,8 @@ def _failures(state: RunState) -> str:
     parts: list[str] = []
     review = state.get("review")
     if review is not None and not review.accepted:
-        parts.append(f"The Reviewer refused this answer: {state.get('answer', '')}")
-        parts.append(f"because: {review.feedback}")
+        parts.append(f"The Reviewer refused this answer:\n{fence(state.get('answer', ''))}")
+        parts.append(f"Because:\n{fence(review.feedback)}")
     failed = [step for step in state.get("recent", []) if step.failed]
     if failed and state.get("failures", 0):
         parts.append(steps_text(failed[-state.get("failures", 0) :], limit=1500))

@@ -64,7 +64,7 @@ async def review_step(state: RunState, run: Run) -> RunState:
         signatures=signatures[-KEPT_SIGNATURES:],
         failures=state.get("failures", 0) + 1 if step.failed else 0,
         total_failures=state.get("total_failures", 0) + int(step.failed),
-        progress=step.progress or state.get("progress", ""),
+        progress=_progress(step, state),
     )
     final = next((call for call in step.calls if call.final), None)
     if final is not None and not step.failed:
@@ -91,6 +91,12 @@ def leaving_steps(state: RunState, window: int) -> list[Step]:
     """
     recent = state.get("recent", [])
     return recent[:-window] if len(recent) >= 2 * window else []
+
+
+def _progress(step: Step, state: RunState) -> str:
+    if not step.progress:
+        return state.get("progress", "")
+    return f"After step {step.n}: {step.progress}"
 
 
 def _finished(plan: list[Subgoal], current: int, final: CallRecord) -> list[Subgoal]:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Sequence
 
-from agents.prompts import fence
+from agents.prompts import fence, one_line, unmarked
 from agents.state import CallRecord, RecalledText, Step, Subgoal
 from models.messages import JsonObject
 
@@ -23,9 +23,9 @@ def clip(text: str, limit: int) -> str:
 
 def call_line(call: CallRecord) -> str:
     """Return the call on one line: tool and arguments."""
-    return (
-        f"Call {call.tool} {clip(json.dumps(call.arguments, ensure_ascii=False), ARGUMENT_CHARS)}"
-    )
+    arguments = clip(json.dumps(call.arguments, ensure_ascii=False), ARGUMENT_CHARS)
+    # JSON escapes line feeds but not the other line separators of Unicode.
+    return unmarked(" ".join(f"Call {call.tool} {arguments}".splitlines()))
 
 
 def result_block(call: CallRecord, *, limit: int = RESULT_CHARS) -> str:
@@ -41,13 +41,13 @@ def step_block(step: Step, *, limit: int = RESULT_CHARS) -> str:
     verdict = step.outcome + (f" ({step.error_class})" if step.error_class else "")
     lines = [f"### Step {step.n} → {verdict}"]
     if step.thought:
-        lines.append(f"Thought: {clip(step.thought, 600)}")
+        lines.append(f"Thought: {one_line(clip(step.thought, 600))}")
     for call in step.calls:
         lines += [call_line(call), result_block(call, limit=limit)]
     if step.changed:
-        lines.append(f"Changed files: {', '.join(step.changed)}")
+        lines.append(f"Changed files: {one_line(', '.join(step.changed))}")
     if step.feedback:
-        lines.append(f"Feedback: {step.feedback}")
+        lines.append(f"Feedback: {one_line(step.feedback)}")
     return "\n".join(lines)
 
 

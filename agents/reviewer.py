@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from agents.calls import ModelCalls
 from agents.hints import hint
 from agents.prompts import render
-from agents.rendering import call_line, result_block, step_line
+from agents.rendering import NEWEST_CHARS, call_line, result_block, step_line
 from agents.state import AnswerReview, RunState, Step, StepReview, TaskSpec
 from models.messages import Request
 
@@ -31,16 +31,24 @@ class Reviewer:
             progress=state.get("progress", ""),
             thought=step.thought,
             action="\n".join(call_line(call) for call in step.calls),
-            result="\n".join(result_block(call) for call in step.calls),
+            result="\n".join(result_block(call, limit=NEWEST_CHARS) for call in step.calls),
             changed=", ".join(step.changed),
         )
         request = Request(messages=messages, purpose="reviewer.step", max_tokens=1024)
         return _judged(step, await self.calls.ask(request, StepReview), by_model=True)
 
     async def review_answer(
-        self, task: TaskSpec, state: RunState, *, solved: bool, evidence: str
+        self, task: TaskSpec, state: RunState, *, solved: bool, evidence: str, heads: str = ""
     ) -> AnswerReview:
-        """Return whether the answer may go out."""
+        """Return whether the answer may go out.
+
+        Args:
+            task: what was asked.
+            state: holds the answer, its artifacts and the workspace.
+            solved: whether the Solver says that it did what was asked.
+            evidence: the steps, rendered.
+            heads: how the files that are handed over begin, each fenced.
+        """
         messages = render(
             "reviewer_answer",
             instruction=task.instruction,
@@ -49,6 +57,7 @@ class Reviewer:
             solved=solved,
             artifacts="\n".join(state.get("artifacts", [])) or "(none)",
             workspace=state.get("workspace", ""),
+            heads=heads,
             evidence=evidence,
         )
         request = Request(messages=messages, purpose="reviewer.answer", max_tokens=1024)

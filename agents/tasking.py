@@ -3,11 +3,15 @@
 from agents.context import Run, node
 from agents.operating import gave_answer
 from agents.perceptor import perceive
+from agents.prompts import fence, one_line
 from agents.rendering import clip, steps_text
 from agents.state import AnswerReview, CallRecord, RecalledText, RunState, Subgoal
 from memory.records import Recall, Recalled, RecallQuery, Shortcut
+from sandboxes.base import WorkspacePathError
 
 EVIDENCE_CHARS = 16_000
+HEADS = 3
+HEAD_BYTES = 1000
 
 
 @node
@@ -67,7 +71,10 @@ async def advance(state: RunState, run: Run) -> RunState:
     running = subgoals[index].model_copy(update={"status": "running"})
     await run.recorder.emit("subgoal", {"index": index, **running.model_dump()})
     return RunState(
-        plan=[*subgoals[:index], running, *subgoals[index + 1 :]], current=index, result=None
+        plan=[*subgoals[:index], running, *subgoals[index + 1 :]],
+        current=index,
+        result=None,
+        progress="",
     )
 
 
@@ -87,7 +94,11 @@ async def finalise(state: RunState, run: Run) -> RunState:
 async def review_answer(state: RunState, run: Run) -> RunState:
     """Let the Reviewer judge the answer; an accepted one ends the run."""
     review = await run.reviewer.review_answer(
-        run.task, state, solved=_solved(state), evidence=await evidence(run)
+        run.task,
+        state,
+        solved=_solved(state),
+        evidence=await evidence(run),
+        heads=await heads(state, run),
     )
     rounds = state.get("rounds", 0)
     await run.recorder.emit("review", {**review.model_dump(), "round": rounds})
@@ -127,6 +138,18 @@ async def evidence(run: Run) -> str:
     if left_out:
         parts.append(f"({left_out} earlier steps are not shown; do not refuse for their absence)")
     return "\n\n".join(reversed(parts)) or "(no step was taken)"
+
+
+async def heads(state: RunState, run: Run) -> str:
+    """Return how the first files that are handed over begin, each fenced."""
+    parts: list[str] = []
+    for path in state.get("artifacts", [])[:HEADS]:
+        try:
+            content = await run.sandbox.read(path, max_bytes=HEAD_BYTES)
+        except WorkspacePathError:
+            continue
+        parts.append(f"{one_line(path)} begins:\n{fence(content.decode(errors='replace'))}")
+    return "\n".join(parts)
 
 
 def _solved(state: RunState) -> bool:

@@ -19,7 +19,7 @@ class AnswerArguments(Arguments):
 
 @tool("answer", effect="none")
 async def answer(args: AnswerArguments, context: ToolContext) -> ToolResult:
-    """Give the answer and finish.
+    """Give the result of your subgoal and finish it.
 
     Use it once, when the work is done and checked, or when it cannot be done: then set `solved`
     to false and say what is missing. Not for remarks on the way. Put long material into a file

@@ -4,6 +4,7 @@ A file holds the system part, a line `<!-- user -->`, and the user part. Untrust
 through the `data` filter, which fences it so that it cannot pass for instructions.
 """
 
+import re
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -15,10 +16,25 @@ from models.messages import Message
 _SPLIT = "<!-- user -->\n"
 
 
+_MARK = re.compile(r"<(?=\s*/?\s*data)", re.IGNORECASE)
+
+
+def unmarked(text: str) -> str:
+    """Return `text` with whatever looks like a `<data>` mark made harmless."""
+    return _MARK.sub("\N{LEFT-POINTING ANGLE BRACKET}", text)
+
+
+def one_line(text: str) -> str:
+    """Return `text` on one line and unmarked, for what stands outside a fence."""
+    return unmarked(" ".join(text.split()))
+
+
 def fence(text: str) -> str:
-    """Return `text` between `<data>` marks that it cannot close itself."""
-    safe = text.replace("<data>", "<data_>").replace("</data>", "</data_>")
-    return f"<data>\n{safe.rstrip()}\n</data>"
+    """Return `text` between `<data>` marks that it cannot close or forge.
+
+    Fence each untrusted piece by itself, once; what is built of fenced pieces is not fenced again.
+    """
+    return f"<data>\n{unmarked(text).rstrip()}\n</data>"
 
 
 def bullets(lines: Iterable[str]) -> str:

@@ -11,7 +11,7 @@ from models.embedded.sections import PastStep, past_steps, unfenced
 def draw_lessons(found: dict[str, str]) -> dict[str, Any]:
     """Return tips about files that had to be read otherwise than plainly."""
     known = unfenced(found.get("Known tips", ""))
-    steps = past_steps(unfenced(found.get("Steps", "")))
+    steps = past_steps(found.get("Steps", ""))
     good: dict[str, tuple[int, Any]] = {}
     for step in steps:
         for name, dialect in _assumed(step).items():
@@ -54,7 +54,7 @@ def take_notes(found: dict[str, str]) -> dict[str, Any]:
         if "(none)" in found.get("Notes so far", "")
         else unfenced(found["Notes so far"]).splitlines()
     )
-    for step in past_steps(unfenced(found.get("Steps", ""))):
+    for step in past_steps(found.get("Steps", "")):
         for name, dialect in _assumed(step).items():
             if step.outcome == "success" and (said := facts(name, dialect)):
                 lines.append(said)

@@ -45,7 +45,7 @@ async def record(name: str, case: Case, base_url: str, model: str) -> int:
     target = RECORDINGS / f"{name}.jsonl"
     target.unlink(missing_ok=True)
     inner = PatientModel(LiteLLMModel(info, api_base=base_url, api_key="none"))
-    with tempfile.TemporaryDirectory() as folder, pages():
+    with tempfile.TemporaryDirectory() as folder, pages(case):
         played = await play(case, RecordingModel(inner, target), Path(folder))
     for step in played.recorder.steps:
         tools = ", ".join(call.tool for call in step.calls)

@@ -9,7 +9,7 @@ from tests.replays.cases import CASES
 from tests.replays.harness import pages, play
 
 RECORDINGS = Path(__file__).parent / "recordings"
-pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("pages")]
+pytestmark = pytest.mark.anyio
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in RECORDINGS.glob("*.jsonl")))
@@ -17,7 +17,7 @@ async def test_a_recorded_run_still_comes_to_its_end(name: str, tmp_path: Path) 
     case = CASES[name]
     model = ReplayModel(RECORDINGS / f"{name}.jsonl", match="order")
 
-    with pages():
+    with pages(case):
         played = await play(case, model, tmp_path)
 
     assert played.end.status == case.status, played.end
