@@ -37,6 +37,7 @@ def clean(text: str) -> str:
 
 
 def plain(value: Any) -> Any:  # noqa: ANN401 - any JSON value
-    """Return the value as JSON knows it: no models, no tuples, no NaN."""
-    text = json.dumps(value, default=to_jsonable_python)
-    return json.loads(text, parse_constant=lambda _name: None)
+    """Return the value as JSON in UTF-8 knows it: no models, no NaN, no lone surrogates."""
+    text = json.dumps(value, default=to_jsonable_python, ensure_ascii=False)
+    storable = text.encode("utf-8", "replace").decode("utf-8")
+    return json.loads(storable, parse_constant=lambda _name: None)

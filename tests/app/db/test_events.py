@@ -3,6 +3,7 @@ import threading
 import pytest
 from sqlalchemy import Connection
 
+from app.api.stream import event_text
 from app.db import claims, events
 from app.db.records import Claim
 from app.errors import Fenced
@@ -66,9 +67,10 @@ def test_only_the_newest_claim_may_append(database: Database) -> None:
     assert _numbers(database) == [*before, before[-1] + 1]
 
 
-def test_what_json_does_not_know_is_kept_as_nothing(database: Database) -> None:
+def test_what_json_does_not_know_is_replaced_so_that_it_can_be_sent(database: Database) -> None:
     put(database, queued())
     told = {"x": float("nan"), "y": (1, 2), "z": "a\ud800\0"}
     database.run_sync(lambda c: events.append(c, "t_1", "note", told))
     row = database.run_sync(lambda c: events.after(c, "t_1", 1, 1))[0]
-    assert row.data == {"x": None, "y": [1, 2], "z": "a\ud800\0"}
+    assert row.data == {"x": None, "y": [1, 2], "z": "a?\0"}
+    assert event_text(row).startswith("id: 2\nevent: note\ndata: {")
