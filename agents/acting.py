@@ -62,6 +62,8 @@ class Actor:
         return await self._journalled(call)
 
     async def _journalled(self, call: ToolCall) -> CallRecord:
+        if self.toolbox.effect(call.name) == "none":
+            return await self._run(call)
         begun = await self.recorder.begin_call(call.id, call.name, call.arguments)
         if isinstance(begun, CallRecord):
             return begun

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, and_, func, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, select, update
 
 from app.db import events, tasks
 from app.db.records import TERMINAL, Claim, Phase, TaskRow, columns
@@ -80,6 +80,24 @@ def owners(connection: Connection) -> set[str]:
     """Return the boot ids of the processes that hold tasks."""
     statement = select(task_rows.c.owner).where(task_rows.c.owner.is_not(None)).distinct()
     return set(connection.execute(statement).scalars())
+
+
+_FENCE = (
+    update(task_rows)
+    .where(task_rows.c.id == bindparam("b_task"), task_rows.c.epoch == bindparam("b_epoch"))
+    .values(epoch=task_rows.c.epoch)
+)
+
+
+def fence(connection: Connection, claim: Claim) -> None:
+    """Refuse to go on with a claim that is not the newest one; locks the task's row.
+
+    Raises:
+        Fenced: it is not.
+    """
+    mine = {"b_task": claim.task_id, "b_epoch": claim.epoch}
+    if not connection.execute(_FENCE, mine).rowcount:
+        raise Fenced(claim.task_id)
 
 
 def own(connection: Connection, claim: Claim) -> TaskRow:

@@ -1,14 +1,42 @@
 """Append and read the events of tasks: gapless numbers, written with the fact they tell."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from app.db.records import EventRow, columns
 from app.db.tables import events, tasks
 from app.db.types import now, plain
 from app.errors import Fenced
+from models.messages import Usage
+
+
+@dataclass(frozen=True)
+class Appended:
+    """What an appended event got, and what its task has cost by then."""
+
+    seq: int
+    usage: Usage
+
+
+_INSERT = insert(events)
+_BUMP = (
+    update(tasks)
+    .where(tasks.c.id == bindparam("b_task"))
+    .values(last_seq=tasks.c.last_seq + 1, version=tasks.c.version + 1)
+    .returning(
+        tasks.c.last_seq,
+        tasks.c.run_id,
+        tasks.c.prompt_tokens,
+        tasks.c.completion_tokens,
+        tasks.c.usd,
+        tasks.c.model_seconds,
+        tasks.c.model_calls,
+    )
+)
+_BUMP_MINE = _BUMP.where(tasks.c.epoch == bindparam("b_epoch"))
 
 
 def append(
@@ -18,7 +46,8 @@ def append(
     data: Mapping[str, Any],
     *,
     epoch: int | None = None,
-) -> int:
+    changes: Mapping[str, Any] | None = None,
+) -> Appended:
     """Append an event and return its number.
 
     Args:
@@ -27,33 +56,36 @@ def append(
         kind: such as `step`.
         data: what happened.
         epoch: the writer's claim; None for a writer that holds none, such as a user.
+        changes: what else changes in the task's row.
 
     Raises:
         Fenced: the claim is not the newest one.
     """
-    mine = tasks.c.id == task_id
-    if epoch is not None:
-        mine &= tasks.c.epoch == epoch
-    statement = (
-        update(tasks)
-        .where(mine)
-        .values(last_seq=tasks.c.last_seq + 1, version=tasks.c.version + 1)
-        .returning(tasks.c.last_seq, tasks.c.run_id)
-    )
-    row = connection.execute(statement).first()
+    statement = _BUMP if epoch is None else _BUMP_MINE
+    if changes:
+        statement = statement.values(**changes)
+    row = connection.execute(statement, {"b_task": task_id, "b_epoch": epoch}).first()
     if row is None:
         raise Fenced(task_id)
     connection.execute(
-        insert(events).values(
-            task_id=task_id,
-            seq=row.last_seq,
-            run_id=row.run_id,
-            kind=kind,
-            at=now(),
-            data=plain(data),
-        )
+        _INSERT,
+        {
+            "task_id": task_id,
+            "seq": row.last_seq,
+            "run_id": row.run_id,
+            "kind": kind,
+            "at": now(),
+            "data": plain(data),
+        },
     )
-    return int(row.last_seq)
+    usage = Usage(
+        prompt_tokens=row.prompt_tokens,
+        completion_tokens=row.completion_tokens,
+        usd=row.usd,
+        seconds=row.model_seconds,
+        calls=row.model_calls,
+    )
+    return Appended(seq=int(row.last_seq), usage=usage)
 
 
 def after(connection: Connection, task_id: str, seq: int, limit: int) -> list[EventRow]:

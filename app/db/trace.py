@@ -15,11 +15,14 @@ from models.messages import JsonObject, Usage
 
 def emit(connection: Connection, claim: Claim, kind: str, data: Mapping[str, Any]) -> None:
     """Append an event and let the task show what it tells."""
-    task = claims.own(connection, claim)
-    changes = _changes(task, kind, plain(data))
-    if changes:
-        connection.execute(update(tasks).where(tasks.c.id == task.id).values(**changes))
-    events.append(connection, claim.task_id, kind, data, epoch=claim.epoch)
+    changes: JsonObject = {}
+    if kind in _SHOWN:
+        changes = _changes(claims.own(connection, claim), kind, plain(data))
+    events.append(connection, claim.task_id, kind, data, epoch=claim.epoch, changes=changes)
+
+
+_SHOWN = frozenset({"recall", "plan", "subgoal"})
+"""Kinds of events that change what the task itself shows."""
 
 
 def _changes(task: TaskRow, kind: str, data: JsonObject) -> JsonObject:
@@ -55,18 +58,19 @@ def _advanced(plan: JsonObject, data: JsonObject) -> JsonObject:
 
 def add_step(connection: Connection, claim: Claim, step: Step) -> None:
     """Append a finished step; the same step of a recovered run replaces itself."""
-    task = claims.own(connection, claim)
     data = plain(step)
     same = (steps.c.run_id == claim.run_id) & (steps.c.n == step.n)
     if connection.execute(update(steps).where(same).values(data=data)).rowcount:
+        claims.fence(connection, claim)
         return
-    connection.execute(
-        insert(steps).values(run_id=claim.run_id, n=step.n, task_id=claim.task_id, data=data)
-    )
-    connection.execute(
-        update(tasks).where(tasks.c.id == task.id).values(steps=tasks.c.steps + 1, reply=None)
-    )
-    events.append(connection, claim.task_id, "step", data, epoch=claim.epoch)
+    row = {"run_id": claim.run_id, "n": step.n, "task_id": claim.task_id, "data": data}
+    connection.execute(_INSERT_STEP, row)
+    changes = {"steps": tasks.c.steps + 1, "reply": None}
+    events.append(connection, claim.task_id, "step", data, epoch=claim.epoch, changes=changes)
+
+
+_INSERT_STEP = insert(steps)
+_INSERT_MODEL_CALL = insert(model_calls)
 
 
 def trajectory(connection: Connection, run_id: str) -> list[Step]:
@@ -85,38 +89,26 @@ def charge(connection: Connection, claim: Claim, purpose: str, model: str, usage
         "usd": usage.usd,
         "seconds": usage.seconds,
     }
-    seq = events.append(connection, claim.task_id, "model", figures, epoch=claim.epoch)
-    connection.execute(
-        insert(model_calls).values(
-            task_id=claim.task_id, seq=seq, run_id=claim.run_id, at=now(), **figures
-        )
+    changes = {
+        "prompt_tokens": tasks.c.prompt_tokens + usage.prompt_tokens,
+        "completion_tokens": tasks.c.completion_tokens + usage.completion_tokens,
+        "usd": tasks.c.usd + usage.usd,
+        "model_seconds": tasks.c.model_seconds + usage.seconds,
+        "model_calls": tasks.c.model_calls + usage.calls,
+    }
+    appended = events.append(
+        connection, claim.task_id, "model", figures, epoch=claim.epoch, changes=changes
     )
-    row = connection.execute(
-        update(tasks)
-        .where(tasks.c.id == claim.task_id)
-        .values(
-            prompt_tokens=tasks.c.prompt_tokens + usage.prompt_tokens,
-            completion_tokens=tasks.c.completion_tokens + usage.completion_tokens,
-            usd=tasks.c.usd + usage.usd,
-            model_seconds=tasks.c.model_seconds + usage.seconds,
-            model_calls=tasks.c.model_calls + usage.calls,
-        )
-        .returning(*tasks.c)
-    ).one()
-    return Usage(
-        prompt_tokens=row.prompt_tokens,
-        completion_tokens=row.completion_tokens,
-        usd=row.usd,
-        seconds=row.model_seconds,
-        calls=row.model_calls,
-    )
+    row = {"task_id": claim.task_id, "seq": appended.seq, "run_id": claim.run_id, "at": now()}
+    connection.execute(_INSERT_MODEL_CALL, row | figures)
+    return appended.usage
 
 
 def begin_call(
     connection: Connection, claim: Claim, key: str, tool: str, arguments: Mapping[str, Any]
 ) -> CallRecord | bool:
     """Write down the intent of a tool call; see `agents.ports.Recorder`."""
-    claims.own(connection, claim)
+    claims.fence(connection, claim)
     row = connection.execute(
         select(tool_calls.c.settled, tool_calls.c.record).where(
             tool_calls.c.run_id == claim.run_id, tool_calls.c.key == key
@@ -140,7 +132,7 @@ def begin_call(
 
 def settle_call(connection: Connection, claim: Claim, key: str, record: CallRecord) -> None:
     """Write down the result of a tool call; a question's answer is taken in with it."""
-    claims.own(connection, claim)
+    claims.fence(connection, claim)
     connection.execute(
         update(tool_calls)
         .where(tool_calls.c.run_id == claim.run_id, tool_calls.c.key == key)
