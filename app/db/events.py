@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Boolean, Connection, Update, bindparam, insert, select, update
 
 from app.db.records import EventRow, columns
 from app.db.tables import events, tasks
@@ -22,21 +22,29 @@ class Appended:
 
 
 _INSERT = insert(events)
-_BUMP = (
-    update(tasks)
-    .where(tasks.c.id == bindparam("b_task"))
-    .values(last_seq=tasks.c.last_seq + 1, version=tasks.c.version + 1)
-    .returning(
-        tasks.c.last_seq,
-        tasks.c.run_id,
-        tasks.c.prompt_tokens,
-        tasks.c.completion_tokens,
-        tasks.c.usd,
-        tasks.c.model_seconds,
-        tasks.c.model_calls,
+
+
+def bumping(**changes: Any) -> Update:  # noqa: ANN401 - whatever SQLAlchemy takes as a value
+    """Return the statement that numbers an event and changes its task, built once and reused."""
+    any_writer = bindparam("b_any", type_=Boolean)
+    return (
+        update(tasks)
+        .where(tasks.c.id == bindparam("b_task"))
+        .where(any_writer | (tasks.c.epoch == bindparam("b_epoch")))
+        .values(last_seq=tasks.c.last_seq + 1, version=tasks.c.version + 1, **changes)
+        .returning(
+            tasks.c.last_seq,
+            tasks.c.run_id,
+            tasks.c.prompt_tokens,
+            tasks.c.completion_tokens,
+            tasks.c.usd,
+            tasks.c.model_seconds,
+            tasks.c.model_calls,
+        )
     )
-)
-_BUMP_MINE = _BUMP.where(tasks.c.epoch == bindparam("b_epoch"))
+
+
+_BUMP = bumping()
 
 
 def append(
@@ -46,7 +54,8 @@ def append(
     data: Mapping[str, Any],
     *,
     epoch: int | None = None,
-    changes: Mapping[str, Any] | None = None,
+    bump: Update | None = None,
+    values: Mapping[str, Any] | None = None,
 ) -> Appended:
     """Append an event and return its number.
 
@@ -56,15 +65,14 @@ def append(
         kind: such as `step`.
         data: what happened.
         epoch: the writer's claim; None for a writer that holds none, such as a user.
-        changes: what else changes in the task's row.
+        bump: a statement of `bumping`, when more changes in the task's row.
+        values: of the parameters of `bump`.
 
     Raises:
         Fenced: the claim is not the newest one.
     """
-    statement = _BUMP if epoch is None else _BUMP_MINE
-    if changes:
-        statement = statement.values(**changes)
-    row = connection.execute(statement, {"b_task": task_id, "b_epoch": epoch}).first()
+    mine = {"b_task": task_id, "b_epoch": epoch, "b_any": epoch is None}
+    row = connection.execute(bump if bump is not None else _BUMP, mine | dict(values or {})).first()
     if row is None:
         raise Fenced(task_id)
     connection.execute(

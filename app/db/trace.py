@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from agents.state import CallRecord, Step
 from app.db import claims, events
@@ -15,10 +15,10 @@ from models.messages import JsonObject, Usage
 
 def emit(connection: Connection, claim: Claim, kind: str, data: Mapping[str, Any]) -> None:
     """Append an event and let the task show what it tells."""
-    changes: JsonObject = {}
+    bump = None
     if kind in _SHOWN:
-        changes = _changes(claims.own(connection, claim), kind, plain(data))
-    events.append(connection, claim.task_id, kind, data, epoch=claim.epoch, changes=changes)
+        bump = events.bumping(**_changes(claims.own(connection, claim), kind, plain(data)))
+    events.append(connection, claim.task_id, kind, data, epoch=claim.epoch, bump=bump)
 
 
 _SHOWN = frozenset({"recall", "plan", "subgoal"})
@@ -59,16 +59,26 @@ def _advanced(plan: JsonObject, data: JsonObject) -> JsonObject:
 def add_step(connection: Connection, claim: Claim, step: Step) -> None:
     """Append a finished step; the same step of a recovered run replaces itself."""
     data = plain(step)
-    same = (steps.c.run_id == claim.run_id) & (steps.c.n == step.n)
-    if connection.execute(update(steps).where(same).values(data=data)).rowcount:
+    same = {"b_run": claim.run_id, "b_n": step.n, "data": data}
+    if connection.execute(_REPLACE_STEP, same).rowcount:
         claims.fence(connection, claim)
         return
     row = {"run_id": claim.run_id, "n": step.n, "task_id": claim.task_id, "data": data}
     connection.execute(_INSERT_STEP, row)
-    changes = {"steps": tasks.c.steps + 1, "reply": None}
-    events.append(connection, claim.task_id, "step", data, epoch=claim.epoch, changes=changes)
+    events.append(connection, claim.task_id, "step", data, epoch=claim.epoch, bump=_COUNT_STEP)
 
 
+_COUNT_STEP = events.bumping(steps=tasks.c.steps + 1, reply=None)
+_ADD_USAGE = events.bumping(
+    prompt_tokens=tasks.c.prompt_tokens + bindparam("b_prompt"),
+    completion_tokens=tasks.c.completion_tokens + bindparam("b_completion"),
+    usd=tasks.c.usd + bindparam("b_usd"),
+    model_seconds=tasks.c.model_seconds + bindparam("b_seconds"),
+    model_calls=tasks.c.model_calls + bindparam("b_calls"),
+)
+_REPLACE_STEP = update(steps).where(
+    steps.c.run_id == bindparam("b_run"), steps.c.n == bindparam("b_n")
+)
 _INSERT_STEP = insert(steps)
 _INSERT_MODEL_CALL = insert(model_calls)
 
@@ -89,15 +99,21 @@ def charge(connection: Connection, claim: Claim, purpose: str, model: str, usage
         "usd": usage.usd,
         "seconds": usage.seconds,
     }
-    changes = {
-        "prompt_tokens": tasks.c.prompt_tokens + usage.prompt_tokens,
-        "completion_tokens": tasks.c.completion_tokens + usage.completion_tokens,
-        "usd": tasks.c.usd + usage.usd,
-        "model_seconds": tasks.c.model_seconds + usage.seconds,
-        "model_calls": tasks.c.model_calls + usage.calls,
+    values = {
+        "b_prompt": usage.prompt_tokens,
+        "b_completion": usage.completion_tokens,
+        "b_usd": usage.usd,
+        "b_seconds": usage.seconds,
+        "b_calls": usage.calls,
     }
     appended = events.append(
-        connection, claim.task_id, "model", figures, epoch=claim.epoch, changes=changes
+        connection,
+        claim.task_id,
+        "model",
+        figures,
+        epoch=claim.epoch,
+        bump=_ADD_USAGE,
+        values=values,
     )
     row = {"task_id": claim.task_id, "seq": appended.seq, "run_id": claim.run_id, "at": now()}
     connection.execute(_INSERT_MODEL_CALL, row | figures)
