@@ -21,6 +21,11 @@ def _storable(text: str) -> str:
     if "\0" in text:
         msg = "expected text without NUL bytes"
         raise ValueError(msg)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        msg = "expected text without halves of surrogate pairs"
+        raise ValueError(msg) from None
     return text
 
 
@@ -48,7 +53,6 @@ def _check(value: object, depth: int) -> None:
         raise ValueError(msg)
     if isinstance(value, str):
         _storable(value)
-        value.encode()
     elif isinstance(value, Mapping):
         for name, part in value.items():  # pyright: ignore[reportUnknownVariableType] - JSON of any kind
             _check(name, depth)  # pyright: ignore[reportUnknownArgumentType] - see above

@@ -4,20 +4,22 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from app.api.problems import Problem
 from app.schemas import TaskRequest
 
 _REF = "#/components/schemas/{model}"
 
 
 def install(app: FastAPI) -> None:
-    """Add the schema of a task request, which is read from JSON and from forms alike."""
+    """Add the schemas of errors, and of a task request, which is read from JSON and forms."""
     generate = app.openapi
 
     def described() -> dict[str, Any]:
         document = generate()
-        schema = TaskRequest.model_json_schema(ref_template=_REF)
         known = document.setdefault("components", {}).setdefault("schemas", {})
-        known |= schema.pop("$defs", {}) | {"TaskRequest": schema}
+        for shape in (TaskRequest, Problem):
+            schema = shape.model_json_schema(ref_template=_REF)
+            known |= schema.pop("$defs", {}) | {shape.__name__: schema}
         return document
 
     app.openapi = described

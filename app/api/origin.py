@@ -32,17 +32,25 @@ class SameOrigin:
         await self._app(scope, receive, send)
 
     def _refusal(self, headers: Headers) -> str:
-        host = headers.get("host", "")
+        hosts = headers.getlist("host")
+        host = hosts[0] if len(hosts) == 1 else ""
         if _host_name(host) not in self._hosts:
             known = ", ".join(sorted(self._hosts))
             return f"expected one of {known} as Host, got {host[:100]!r}"
-        origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
-            return f"requests from pages of {origin[:100]!r} are refused"
+        for origin in headers.getlist("origin"):
+            if _place(origin) != host.lower():
+                return f"requests from pages of {origin[:100]!r} are refused"
         if headers.get("sec-fetch-site") in {"cross-site", "same-site"} and (
             headers.get("sec-fetch-mode") != "navigate"
         ):
             return "requests from pages of other sites are refused"
+        return ""
+
+
+def _place(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
         return ""
 
 

@@ -11,6 +11,8 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.routing import compile_path
 
 from app.errors import AppError, FieldError
 from memory.base import EntryNotFoundError
@@ -19,6 +21,7 @@ from models.base import ModelError
 _LOG = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 _SHOWN_CHARS = 100
+_SCHEMA = "#/components/schemas/Problem"
 
 
 class FieldProblem(BaseModel):
@@ -62,11 +65,12 @@ def problem(
 
 
 RESPONSES: dict[int | str, dict[str, Any]] = {
-    "default": {
-        "model": Problem,
-        "description": "What went wrong",
-        "content": {MEDIA_TYPE: {}},
-    }
+    statuses: {"description": meaning, "content": {MEDIA_TYPE: {"schema": {"$ref": _SCHEMA}}}}
+    for statuses, meaning in (
+        ("4XX", "What is wrong with the request"),
+        ("422", "Field by field, what is wrong with the request"),
+        ("5XX", "What went wrong in the server"),
+    )
 }
 """For routers: every error has this shape."""
 
@@ -79,6 +83,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(EntryNotFoundError, _entry)
     app.add_exception_handler(ModelError, _model)
     app.add_exception_handler(SQLAlchemyError, _database)
+    app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(Exception, _fault)
 
 
@@ -87,9 +92,24 @@ async def _ours(_request: Request, error: Exception) -> JSONResponse:
     return problem(error.status, str(error), fields=error.fields)
 
 
-async def _http(_request: Request, error: Exception) -> JSONResponse:
+async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class only
-    return problem(error.status_code, str(error.detail), headers=error.headers)
+    status, headers = error.status_code, dict(error.headers or {})
+    if status == HTTPStatus.BAD_REQUEST:  # a body that cannot be read; 422 like any other
+        status = HTTPStatus.UNPROCESSABLE_ENTITY
+    elif status == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = _methods(request) or headers.get("Allow", "")
+    return problem(status, str(error.detail), headers=headers)
+
+
+def _methods(request: Request) -> str:
+    """Return what can be done at the request's path; the router names its first route's only."""
+    paths: dict[str, Any] = request.app.openapi()["paths"]
+    found: set[str] = set()
+    for path, operations in paths.items():
+        if compile_path(path)[0].match(request.url.path):
+            found |= {name.upper() for name in operations}
+    return ", ".join(sorted(found))
 
 
 async def _invalid(_request: Request, error: Exception) -> JSONResponse:
@@ -130,6 +150,10 @@ async def _database(_request: Request, error: Exception) -> JSONResponse:
     _LOG.error("the database failed: %s", error)
     detail = "the database does not answer; try again"
     return problem(503, detail, headers={"Retry-After": "5"})
+
+
+async def _gone(_request: Request, _error: Exception) -> JSONResponse:
+    return problem(422, "the request ended before its body did")  # nobody is there to read it
 
 
 async def _fault(request: Request, error: Exception) -> JSONResponse:

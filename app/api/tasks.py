@@ -19,7 +19,15 @@ from app.db.records import Status
 from app.db.tasks import TaskFilter
 from app.errors import InvalidInputError
 from app.files import chunks
-from app.schemas import ArtifactView, EventPage, MessageRequest, TaskPage, TaskRequest, TaskView
+from app.schemas import (
+    ArtifactView,
+    EventPage,
+    MessageRequest,
+    TaskPage,
+    TaskRequest,
+    TaskView,
+    Text,
+)
 from app.tasks import NAMESPACE
 from app.wiring import Runtime
 
@@ -55,7 +63,7 @@ class ListQuery(BaseModel):
     created_before: datetime | None = None
     agent: str | None = None
     """Every task is worked on by the same agents for now, so that this finds nothing."""
-    text: str = Field(default="", max_length=1000)
+    text: Text = Field(default="", max_length=1000)
     cursor: str | None = Field(default=None, max_length=500)
     limit: int = Field(default=50, ge=1, le=200)
 
@@ -110,7 +118,22 @@ def _checked(value: object) -> TaskRequest:
         raise RequestValidationError(error.errors(include_url=False)) from None
 
 
-@router.post("", status_code=202, openapi_extra=_BODY)
+_LOCATION = {"Location": {"description": "Where the task is", "schema": {"type": "string"}}}
+
+
+@router.post(
+    "",
+    status_code=202,
+    openapi_extra=_BODY,
+    responses={
+        202: {"description": "The task is new", "headers": _LOCATION},
+        200: {
+            "model": TaskView,
+            "description": "The Idempotency-Key brought it before",
+            "headers": _LOCATION,
+        },
+    },
+)
 async def submit(
     task: Annotated[TaskRequest, Depends(submitted_request)],
     response: Response,
@@ -161,7 +184,13 @@ async def get(task_id: str, runtime: RuntimeOf) -> TaskView:
 @router.get(
     "/{task_id}/events",
     response_model=EventPage,
-    responses={200: {"content": {"text/event-stream": {}}, "description": "Events"}, 204: {}},
+    responses={
+        200: {
+            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+            "description": "Server-Sent Events up to the end, or a page of events as JSON",
+        },
+        204: {"description": "There is nothing after that event, and nothing will come"},
+    },
 )
 async def events(
     task_id: str,
@@ -173,7 +202,7 @@ async def events(
 ) -> Response:
     """Follow a task as Server-Sent Events, or get a page with `Accept: application/json`."""
     start = last_event_id if last_event_id is not None else after or 0
-    accepted = request.headers.get("accept", "")
+    accepted = request.headers.get("accept", "").lower()
     if "application/json" in accepted and "text/event-stream" not in accepted:
         page = await runtime.tasks.events(task_id, after=start, limit=limit)
         return Response(page.model_dump_json(), media_type="application/json")

@@ -85,7 +85,12 @@ async def test_the_description_of_the_api_is_at_the_root(home: Path) -> None:
     async with serving(home) as client:
         described = (await client.get("/openapi.json")).json()
     assert "/api/v1/tasks/{task_id}/events" in described["paths"]
-    assert "TaskRequest" in described["components"]["schemas"]
+    assert {"TaskRequest", "Problem"} <= set(described["components"]["schemas"])
+    for operation in (one for path in described["paths"].values() for one in path.values()):
+        assert {"4XX", "422", "5XX"} <= set(operation["responses"])
+        assert "application/problem+json" in operation["responses"]["4XX"]["content"]
+    submitting = described["paths"]["/api/v1/tasks"]["post"]["responses"]
+    assert "Location" in submitting["202"]["headers"]
 
 
 async def test_the_page_may_load_nothing_from_elsewhere(home: Path) -> None:
@@ -109,6 +114,7 @@ async def test_the_page_may_load_nothing_from_elsewhere(home: Path) -> None:
         {"Origin": "http://evil.example"},
         {"Origin": "null"},
         {"Origin": "http://127.0.0.1:9999"},
+        {"Origin": "http://[::1"},
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "no-cors"},
     ],
@@ -122,6 +128,14 @@ async def test_pages_of_other_sites_cannot_drive_the_server(
     assert response.status_code == 403
     assert response.headers["content-type"] == "application/problem+json"
     assert listed == []
+
+
+async def test_a_header_that_is_there_twice_must_be_right_twice(home: Path) -> None:
+    async with serving(home) as client:
+        for name, value in (("Host", "evil.example"), ("Origin", "http://evil.example")):
+            right = {"Host": "127.0.0.1:8321", "Origin": "http://127.0.0.1:8321"}[name]
+            headers = [(name, right), (name, value)]
+            assert (await client.get("/api/v1/tasks", headers=headers)).status_code == 403
 
 
 @pytest.mark.parametrize(
