@@ -31,12 +31,12 @@ def build_operate_graph() -> OperateGraph:
     return graph.compile(name="operate")
 
 
-def after_act(state: RunState) -> Literal["execute", "__end__"]:
+async def after_act(state: RunState) -> Literal["execute", "__end__"]:
     """End when a limit is reached."""
     return "__end__" if state.get("end_reason") else "execute"
 
 
-def after_review(state: RunState, runtime: Runtime[Run]) -> Literal["act", "note", "__end__"]:
+async def after_review(state: RunState, runtime: Runtime[Run]) -> Literal["act", "note", "__end__"]:
     """End when the subgoal is answered or the Manager has to replan."""
     limits = runtime.context.task.limits
     if state.get("end_reason") or state.get("result") is not None:
@@ -46,6 +46,6 @@ def after_review(state: RunState, runtime: Runtime[Run]) -> Literal["act", "note
     return "note" if leaving_steps(state, limits.history_window) else "act"
 
 
-def after_note(state: RunState) -> Literal["act", "__end__"]:
+async def after_note(state: RunState) -> Literal["act", "__end__"]:
     """Go on, unless the model is gone."""
     return "__end__" if state.get("end_reason") else "act"

@@ -37,17 +37,17 @@ def build_task_graph(checkpointer: BaseCheckpointSaver[Any] | None = None) -> Ta
     return graph.compile(checkpointer=checkpointer, name="task")
 
 
-def after_admit(state: RunState) -> Literal["plan", "__end__"]:
+async def after_admit(state: RunState) -> Literal["plan", "__end__"]:
     """End when nothing can be begun."""
     return "__end__" if state.get("end_reason") else "plan"
 
 
-def after_plan(state: RunState) -> Literal["advance", "__end__"]:
+async def after_plan(state: RunState) -> Literal["advance", "__end__"]:
     """End when there is no plan to be had."""
     return "__end__" if state.get("end_reason") else "advance"
 
 
-def after_operate(state: RunState) -> Literal["advance", "plan", "finalise", "__end__"]:
+async def after_operate(state: RunState) -> Literal["advance", "plan", "finalise", "__end__"]:
     """Go to the next subgoal, to the Manager, or to the answer."""
     if state.get("end_reason"):
         return "__end__"
@@ -60,12 +60,12 @@ def after_operate(state: RunState) -> Literal["advance", "plan", "finalise", "__
     return "finalise" if failed or not open_ones else "advance"
 
 
-def after_finalise(state: RunState) -> Literal["review_answer", "__end__"]:
+async def after_finalise(state: RunState) -> Literal["review_answer", "__end__"]:
     """Have the answer reviewed."""
     return "__end__" if state.get("end_reason") else "review_answer"
 
 
-def after_review(state: RunState) -> Literal["repair", "plan", "__end__"]:
+async def after_review(state: RunState) -> Literal["repair", "plan", "__end__"]:
     """End with an accepted answer; mend its words or go back to work for a refused one."""
     review = state.get("review")
     if state.get("end_reason") or review is None:
