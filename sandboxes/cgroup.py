@@ -6,6 +6,7 @@ by a dead server are removed when the next one starts.
 """
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import count
@@ -13,11 +14,14 @@ from pathlib import Path
 from typing import Protocol
 
 from sandboxes.base import Limits
+from sandboxes.tree import kill_all
 
 _PREFIX = "strop-"
 _NUMBERS = count()
 _PERIOD_US = 100_000
 _UNLIMITED = "-1"
+_CLEAR_S = 0.5
+_PAUSE_S = 0.01
 
 
 class Group(Protocol):
@@ -171,13 +175,15 @@ class Groups:
             self._free.pop().remove()
 
     def sweep(self) -> None:
-        """Remove what servers that are gone left behind."""
+        """Remove what servers that are gone left behind, and kill what still runs there.
+
+        A bubblewrap whose server dies in the very moment it starts waits for ever.
+        """
         for parent in self.parents:
             for folder in parent.glob(f"{_PREFIX}*"):
                 owner = folder.name.removeprefix(_PREFIX).partition("-")[0]
                 if owner.isdecimal() and not Path("/proc", owner).exists():
-                    with suppress(OSError):
-                        folder.rmdir()
+                    _clear(folder)
 
 
 def find_groups(
@@ -228,6 +234,20 @@ def _make(parent: Path) -> Path:
     folder = parent / f"{_PREFIX}{os.getpid()}-{next(_NUMBERS)}"
     folder.mkdir()
     return folder
+
+
+def _clear(folder: Path) -> None:
+    """Kill what is in a group and remove it; a group that does not empty stays."""
+    with suppress(OSError):
+        until = time.monotonic() + _CLEAR_S
+        while living := [int(pid) for pid in (folder / "cgroup.procs").read_text().split()]:
+            # Processes that this process cannot see are listed as 0, which must not be killed.
+            kill_all([pid for pid in living if pid > 0])
+            if time.monotonic() > until:
+                return
+            time.sleep(_PAUSE_S)
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def _room(limits: Limits) -> int:

@@ -12,9 +12,13 @@ from app.db.tables import tasks as task_rows
 from app.db.types import now
 from app.errors import Fenced
 
-MAX_DEATHS = 3
-"""Processes in a row that a task may take down before it is given up."""
-_CRASHED = f"the task stopped its process {MAX_DEATHS} times in a row at the same point"
+MAX_SUSPICION = 12
+"""How far a task may be suspected of stopping its processes before it is given up."""
+_ALONE = 4
+"""For a process that died in the midst of this task and had no other: three are too many."""
+_AMONG_OTHERS = 1
+"""For one that had other tasks, or had not begun with this one: it may be quite innocent."""
+_CRASHED = "its process died again and again at the same point of the task, which was given up"
 
 
 def waiting_work(phase: Phase) -> ColumnElement[bool]:
@@ -135,36 +139,33 @@ def put_back(connection: Connection, owner: str) -> list[str]:
     rows = connection.execute(select(task_rows).where(task_rows.c.owner == owner)).mappings()
     dropped = [TaskRow(**columns(row)) for row in rows]
     for task in dropped:
-        _count_death(connection, task, _last_sign(connection, task))
+        newest = events.after(connection, task.id, task.last_seq - 1, 1)
+        begun = bool(newest) and newest[0].kind != "task"
+        weight = _ALONE if begun and len(dropped) == 1 else _AMONG_OTHERS
+        _suspect(connection, task, newest[0].at if newest else now(), weight)
     return [task.id for task in dropped]
 
 
 def stumble(connection: Connection, claim: Claim) -> None:
-    """Put a task back after something under it failed; counts as the death of a process.
+    """Put a task back after something under it failed, which is hardly its fault.
 
     Raises:
         Fenced: the claim is not the newest one.
     """
-    _count_death(connection, own(connection, claim), now())
+    _suspect(connection, own(connection, claim), now(), _AMONG_OTHERS)
 
 
-def _count_death(connection: Connection, task: TaskRow, until: datetime) -> None:
-    deaths = 1 if task.steps > task.death_steps else task.deaths + 1
-    if deaths < MAX_DEATHS:
+def _suspect(connection: Connection, task: TaskRow, until: datetime, weight: int) -> None:
+    suspicion = weight if task.steps > task.death_steps else task.deaths + weight
+    if suspicion < MAX_SUSPICION:
         _put_back(connection, task, until)
     else:
         _give_up(connection, task)
     connection.execute(
         update(task_rows)
         .where(task_rows.c.id == task.id)
-        .values(deaths=deaths, death_steps=task.steps)
+        .values(deaths=suspicion, death_steps=task.steps)
     )
-
-
-def _last_sign(connection: Connection, task: TaskRow) -> datetime:
-    """Return when the dead process was last heard of."""
-    newest = events.after(connection, task.id, task.last_seq - 1, 1)
-    return newest[0].at if newest else now()
 
 
 def _put_back(connection: Connection, task: TaskRow, until: datetime) -> None:

@@ -88,7 +88,7 @@ class TaskRow:
     worked_seconds: float = 0.0
     """Time worked in finished claims, waiting excluded."""
     deaths: int = 0
-    """Processes in a row that died holding the task before it did another step."""
+    """How far it is suspected of stopping its processes; see `app.db.claims`."""
     death_steps: int = 0
     """Steps that were done when the last of them died."""
     created_at: datetime

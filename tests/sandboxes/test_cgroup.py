@@ -1,3 +1,5 @@
+import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -78,6 +80,15 @@ def test_what_a_dead_server_left_is_removed(delegated: Path) -> None:
     Groups(delegated, "0::/user.slice/app.scope\n").sweep()
     assert not dead.exists()
     assert alive.exists()
+
+
+def test_what_still_runs_in_the_group_of_a_dead_server_is_killed(delegated: Path) -> None:
+    dead = delegated / "user.slice" / "strop-999999999-0"
+    dead.mkdir()
+    with subprocess.Popen(["sleep", "60"]) as orphan:
+        (dead / "cgroup.procs").write_text(f"0\n{orphan.pid}\n")
+        Groups(delegated, "0::/user.slice/app.scope\n").sweep()
+        assert orphan.wait(10) == -signal.SIGKILL
 
 
 def test_kills_for_memory_are_read_from_both_versions(tmp_path: Path) -> None:

@@ -71,12 +71,34 @@ def test_a_task_that_takes_down_three_processes_at_one_point_is_given_up(
 ) -> None:
     put(database, queued())
     for owner in ("one", "two", "three"):
-        _claim(database, owner)
+        assert found(database).status == "queued"
+        claim = _claim(database, owner)
+        database.run_sync(lambda c, claim=claim: trace.emit(c, claim, "note", {}))
         database.run_sync(lambda c, owner=owner: claims.put_back(c, owner))
     task = found(database)
     assert (task.status, task.end_reason, task.learning) == ("failed", "internal", "done")
-    assert "3 times" in (task.error or "")
+    assert "again and again" in (task.error or "")
     assert _kinds(database)[-2:] == ["failed", "end"]
+
+
+def _lost(database: Database, owner: str, *, begun: bool) -> None:
+    """Let a process claim everything and die."""
+    while claim := database.run_sync(lambda c: claims.claim(c, owner, "run")):
+        if begun:
+            database.run_sync(lambda c, claim=claim: trace.emit(c, claim, "note", {}))
+    database.run_sync(lambda c: claims.put_back(c, owner))
+
+
+@pytest.mark.parametrize(("others", "begun"), [(1, True), (0, False)])
+def test_a_task_that_may_be_innocent_is_given_up_much_later(
+    database: Database, others: int, *, begun: bool
+) -> None:
+    put(database, *[queued(f"t_{n}") for n in range(1, others + 2)])
+    for n in range(claims.MAX_SUSPICION - 1):
+        _lost(database, f"p{n}", begun=begun)
+        assert found(database).status == "queued"
+    _lost(database, "last", begun=begun)
+    assert (found(database).status, found(database).end_reason) == ("failed", "internal")
 
 
 def test_a_task_that_gets_further_each_time_may_lose_any_number_of_processes(
