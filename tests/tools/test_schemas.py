@@ -38,7 +38,7 @@ async def test_all_schemas_as_models_see_them(toolbox: Toolbox) -> None:
             {
                 "name": "answer",
                 "description": """\
-Give the answer and finish.
+Give the result of your subgoal and finish it.
 
 Use it once, when the work is done and checked, or when it cannot be done: then set `solved`
 to false and say what is missing. Not for remarks on the way. Put long material into a file
@@ -219,7 +219,8 @@ Example: {"glob": "*.csv"}\
 Run a Python program in the workspace and return what it printed.
 
 Use it to compute, to read and transform data files, to check a result. Not for one shell
-command (use `shell`), nor for web pages: there is no network. Each call starts afresh, only
+command (use `shell`), nor for web pages: there is no network. Only Python 3 and its
+standard library are sure to be there; nothing can be installed. Each call starts afresh, only
 files stay; modules in the workspace can be imported. A program may append to files, so a
 call is never repeated by itself after a crash.
 
