@@ -1,6 +1,7 @@
 import asyncio
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -9,6 +10,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
+import typing_extensions
 
 from sandboxes.attacks import EAT_MEMORY
 from sandboxes.base import (
@@ -239,18 +241,28 @@ async def test_an_ordinary_user_passes_the_same_exam() -> None:
 
 
 def _sit_as_ordinary_user(python: str) -> subprocess.CompletedProcess[bytes]:
-    paths = [str(ROOT), *(path for path in sys.path if path.endswith("site-packages"))]
     with _home_of_an_ordinary_user() as home:
+        code = _readable_copy(Path(home))
         return subprocess.run(
             [python, "-B", "-c", EXAM],
             user=ORDINARY_USER,
             group=ORDINARY_USER,
             extra_groups=[],
-            env={"PYTHONPATH": ":".join(paths), "TMPDIR": home},
+            env={"PYTHONPATH": str(code), "TMPDIR": home},
             cwd=home,
             capture_output=True,
             check=False,
         )
+
+
+def _readable_copy(home: Path) -> Path:
+    """Copy what the exam imports: the checkout may lie where only root can go."""
+    code = home / "code"
+    shutil.copytree(ROOT / "sandboxes", code / "sandboxes")
+    for name in ("annotated_types", "pydantic", "pydantic_core", "typing_inspection"):
+        shutil.copytree(Path(import_module(name).__file__ or "").parent, code / name)
+    shutil.copy(Path(typing_extensions.__file__), code)
+    return code
 
 
 @contextmanager
