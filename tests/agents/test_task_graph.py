@@ -8,7 +8,7 @@ from agents.run import RunEnd, RunWaits
 from agents.state import RunLimits
 from models.base import ModelServerError
 from models.messages import Message, Reply, Usage
-from models.scripted import ScriptedModel
+from models.scripted import SCRIPTED_INFO, ScriptedModel
 from tests.support.runs import ACCEPT, FINE, PLAN, answer, bench, calls
 
 pytestmark = pytest.mark.anyio
@@ -263,3 +263,23 @@ async def test_every_model_call_is_charged_even_one_that_had_to_be_asked_again(
     purposes = [purpose for purpose, _, _ in task.recorder.charges]
     assert purposes.count("manager.plan") == 2
     assert (await task.recorder.spent()).prompt_tokens >= 7
+
+
+async def test_a_model_without_native_tool_calls_acts_in_json(tmp_path: Path) -> None:
+    action = (
+        'I write it.\n```json\n{"thought": "write", "calls": [{"name": "write_file", '
+        '"arguments": {"path": "a.txt", "content": "https://example.org/#top"}}]}\n```'
+    )
+    final = '{"thought": "done", "calls": [{"name": "answer", "arguments": {"text": "written"}}]}'
+    plain = SCRIPTED_INFO.model_copy(update={"features": frozenset({"chat"})})
+    model = ScriptedModel([PLAN, action, final, ACCEPT], info=plain)
+    task = await bench(tmp_path, model)
+
+    end = await task.run()
+
+    assert isinstance(end, RunEnd)
+    assert end.answer == "written"
+    assert (tmp_path / "a.txt").read_text() == "https://example.org/#top"
+    request = model.requests[1]
+    assert request.tools == ()
+    assert "write_file" in request.messages[0].content
