@@ -9,6 +9,7 @@ from typing import Protocol
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.db.tables import tasks
 from app.home import Home
 from app.models import ModelDesk
 from app.sandboxing import SandboxDesk
@@ -103,4 +104,4 @@ async def _tried(name: str, look: Callable[[], Awaitable[str]]) -> Check:
 
 
 def _answers(connection: Connection) -> None:
-    connection.execute(select(1))
+    connection.execute(select(tasks.c.id).limit(1))

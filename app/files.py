@@ -121,6 +121,13 @@ class FileShelf:
                 await asyncio.to_thread(file.write, chunk)
         return size, digest.hexdigest()
 
+    async def discard(self, ids: Sequence[str]) -> None:
+        """Drop files that were handed in with a task that was not made."""
+        await self._database.run(partial(files.drop, ids=ids))
+        for file_id in ids:
+            path = self._home.files / file_id
+            await asyncio.to_thread(partial(path.unlink, missing_ok=True))
+
     async def find(self, namespace: str, ids: Sequence[str]) -> list[FileRow]:
         """Return the files of these ids, in order.
 

@@ -2,19 +2,23 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import FastAPI
+from starlette.middleware.gzip import GZipMiddleware
 
 from app.api import description, files, health, memory, models, problems, tasks, web
 from app.api.limits import BodyLimit
 from app.api.origin import LOOPBACK, SameOrigin
+from app.errors import SettingsError
 from app.settings import Settings
 from app.wiring import Runtime, open_runtime
 from models.base import Model
 
 _TITLE = "Strop"
+_GZIP_BYTES = 1024
+"""What is smaller gains nothing; event streams are never compressed."""
 _MULTIPART_BYTES = 64 << 10
 """What a form needs beside the file in it."""
 
@@ -35,7 +39,12 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
-        async with open_runtime(settings, model=model) as runtime:
+        async with AsyncExitStack() as stack:
+            try:
+                runtime = await stack.enter_async_context(open_runtime(settings, model=model))
+            except SettingsError as error:
+                app.state.refusal = error
+                raise
             app.state.runtime = runtime
             announcing = asyncio.ensure_future(announce(runtime)) if announce else None
             yield
@@ -62,6 +71,7 @@ def create_app(
         upload_bytes=settings.upload_limit_bytes + _MULTIPART_BYTES,
     )
     app.add_middleware(SameOrigin, hosts={*LOOPBACK, settings.host})
+    app.add_middleware(GZipMiddleware, minimum_size=_GZIP_BYTES, compresslevel=5)
     app.add_middleware(web.SecurityHeaders)
     return app
 

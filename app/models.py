@@ -72,6 +72,25 @@ class ModelDesk:
         models = [RetryingModel(await self._build(n), on_event=on_event) for n in names]
         return models[0] if len(models) == 1 else FallbackModel(models, on_event=on_event)
 
+    async def warm(self) -> None:
+        """Choose the model of tasks that name none, and load what its first call would.
+
+        Raises:
+            ModelError: see `chosen`.
+        """
+        model = await self._build("")
+        from models.litellm_gateway import LiteLLMModel, load_litellm  # noqa: PLC0415 - loads on use
+
+        if isinstance(model, LiteLLMModel):
+            await asyncio.to_thread(load_litellm)
+
+    async def close(self) -> None:
+        """Close what calls have opened."""
+        if self._choices:
+            from models.litellm_gateway import close_connections  # noqa: PLC0415 - was loaded
+
+            await close_connections()
+
     def catalogue(self) -> tuple[ModelInfo, ...]:
         """Return the models that are known by name."""
         from models.catalogue import Catalogue  # noqa: PLC0415 - not needed to open a runtime

@@ -54,6 +54,10 @@ class Parts:
     allowed_hosts: tuple[str, ...] = ()
 
 
+Forget = Callable[[str], Awaitable[None]]
+"""Drops the graphs' state of a run that is over and learned from."""
+
+
 class Relay:
     """Passes events on from code that cannot wait, in order."""
 
@@ -81,10 +85,11 @@ class Relay:
 class RunWorker:
     """Runs tasks and learns from them; see `app.engine.Worker`."""
 
-    def __init__(self, parts: Parts, runtime: AgentRuntime, fences: Fences) -> None:
+    def __init__(self, parts: Parts, runtime: AgentRuntime, fences: Fences, forget: Forget) -> None:
         self._parts = parts
         self._runtime = runtime
         self._fences = fences
+        self._forget = forget
 
     async def work(self, claim: Claim) -> None:
         """Work until the claim is settled.
@@ -98,6 +103,7 @@ class RunWorker:
                 await self._run(claim, task)
             else:
                 await self._learn(claim, task)
+                await self._forget(claim.run_id)
 
     async def _run(self, claim: Claim, task: TaskRow) -> None:
         end = await self._ended(claim, task)

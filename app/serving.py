@@ -4,9 +4,12 @@ import logging
 import signal
 import socket
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from ipaddress import ip_address
 
 import uvicorn
+from fastapi import FastAPI
 
 from app.errors import SettingsError
 from app.main import create_app
@@ -19,7 +22,7 @@ def run_server(settings: Settings, *, model: Model | None = None) -> None:
     """Serve until a signal, then let running tasks go on for a moment and put them back.
 
     Raises:
-        SettingsError: the address is taken, or is not a loopback one.
+        SettingsError: the address is taken or not a loopback one, or a setting cannot be met.
     """
     logging.basicConfig(
         level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -32,8 +35,9 @@ def run_server(settings: Settings, *, model: Model | None = None) -> None:
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     _say(f"Strop listens on http://{host}:{port} (loopback only: there are no keys)")
     _say(f"Home: {settings.home_path}")
+    app = create_app(settings, model=model, announce=_announce_model)
     config = uvicorn.Config(
-        create_app(settings, model=model, announce=_announce_model),
+        app,
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=2,
@@ -41,7 +45,25 @@ def run_server(settings: Settings, *, model: Model | None = None) -> None:
     )
     # Once it has stopped, uvicorn raises the signal again; being asked to stop is no failure.
     signal.signal(signal.SIGTERM, _stopped)
-    uvicorn.Server(config).run(sockets=[listening])
+    with listening, _quiet_refusals(app):
+        uvicorn.Server(config).run(sockets=[listening])
+
+
+@contextmanager
+def _quiet_refusals(app: FastAPI) -> Generator[None]:
+    """Turn a setting that cannot be met into its error, which uvicorn would log as a fault."""
+
+    def wanted(_record: logging.LogRecord) -> bool:
+        return not hasattr(app.state, "refusal")
+
+    log = logging.getLogger("uvicorn.error")
+    log.addFilter(wanted)
+    try:
+        yield
+    finally:
+        log.removeFilter(wanted)
+        if hasattr(app.state, "refusal"):
+            raise app.state.refusal
 
 
 def _stopped(_number: int, _frame: object) -> None:

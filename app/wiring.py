@@ -2,12 +2,13 @@
 
 import asyncio
 import logging
+import sqlite3
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib import import_module
 
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from app.checks import Checks
 from app.db.engine import open_database
@@ -22,6 +23,7 @@ from app.models import ModelDesk
 from app.sandboxing import SandboxDesk
 from app.settings import Settings
 from app.tasks import TaskService
+from app.tidying import Checkpoints, tidy
 from app.wakes import Wakes
 from memory.database import Database
 from memory.memory import Memory, build_memory
@@ -32,6 +34,7 @@ from sandboxes.base import SandboxError
 from tools.base import discover
 
 _LOG = logging.getLogger(__name__)
+_TIDY_S = 3600.0
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,7 @@ async def open_runtime(
         memory, memory_note = _open_memory(settings, home, database)
         stack.push_async_callback(memory.close)
         wakes, models, sandboxes = Wakes(), ModelDesk(settings, fixed=model), SandboxDesk(settings)
+        stack.push_async_callback(models.close)
         ports = _Ports(settings, home, database, wakes, memory, models, sandboxes)
         worker = _LazyWorker(ports)
         stack.push_async_callback(worker.close)
@@ -182,7 +186,19 @@ class _LazyWorker:
             limits=ports.settings.limits(),
             allowed_hosts=ports.settings.allowed_hosts,
         )
-        return RunWorker(parts, AgentRuntime(saver), fences)
+        tidying = asyncio.create_task(_tidy_up(ports, saver))
+        self._stack.push_async_callback(_stopped, tidying)
+        return RunWorker(parts, AgentRuntime(saver), fences, saver.forget)
+
+
+async def _tidy_up(ports: _Ports, checkpoints: Checkpoints) -> None:
+    """Remove now, and every hour, what nobody needs any more."""
+    while True:
+        try:
+            await tidy(ports.home, ports.database, checkpoints)
+        except (SQLAlchemyError, sqlite3.Error, OSError) as error:
+            _LOG.warning("could not tidy up: %s", error)
+        await asyncio.sleep(_TIDY_S)
 
 
 def _import_graphs() -> None:
@@ -202,7 +218,8 @@ async def _open_database(settings: Settings, home: Home) -> Database:
         await asyncio.to_thread(migrate)
     except SQLAlchemyError as error:
         database.close()
-        msg = f"STROP_DATABASE_URL or STROP_HOME: the database cannot be opened: {error}"
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        msg = f"STROP_DATABASE_URL or STROP_HOME: the database cannot be opened: {cause}"
         raise SettingsError(msg) from None
     return database
 
@@ -231,7 +248,7 @@ async def _warm(
 ) -> None:
     """Load what the first task will need, while nobody waits for it."""
     await worker.ready()
-    for step in (sandboxes.selected, models.chosen, memory.maintain):
+    for step in (sandboxes.selected, models.warm, memory.maintain):
         try:
             await step()
         except (ModelError, SandboxError, SQLAlchemyError) as error:

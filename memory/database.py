@@ -1,12 +1,14 @@
 """Run short SQL transactions off the event loop."""
 
 import asyncio
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import OperationalError
 
 T = TypeVar("T")
 _READ_ONLY = "strop_read_only"
@@ -59,10 +61,47 @@ def sqlite_engine(path: Path) -> Engine:
     Writers queue at `BEGIN IMMEDIATE` for up to 30 s instead of failing half-way; readers
     see the last commit and wait for nobody (WAL).
     """
-    engine = create_engine(URL.create("sqlite", database=str(path)))
+    # What was being written, such as the text of a task, has no place in an error or a log.
+    engine = create_engine(URL.create("sqlite", database=str(path)), hide_parameters=True)
+    file = _SameFile(path)
+    event.listen(engine, "do_connect", file.check)
     event.listen(engine, "connect", _prepare)
+    event.listen(engine, "connect", file.remember)
+    event.listen(engine, "checkout", file.check)
     event.listen(engine, "begin", _begin)
     return engine
+
+
+class _SameFile:
+    """Refuses to go on when the file was removed or replaced under the open connections.
+
+    They would go on in a file without a name, and everything written would be lost.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._known: tuple[int, int] | None = None
+
+    def remember(self, _connection: DBAPIConnection, _record: object) -> None:
+        """Take the file for the right one, if it is the first."""
+        self._known = self._known or self._found()
+
+    def check(self, *_event: object) -> None:
+        """Raise when there is another file, or none.
+
+        Raises:
+            OperationalError: the file is not the one that was opened first.
+        """
+        if self._known is not None and self._found() != self._known:
+            why = sqlite3.OperationalError("its file was removed or replaced; start again")
+            raise OperationalError("open", None, why)
+
+    def _found(self) -> tuple[int, int] | None:
+        try:
+            status = self._path.stat()
+        except OSError:
+            return None
+        return status.st_dev, status.st_ino
 
 
 def _prepare(connection: DBAPIConnection, _record: object) -> None:

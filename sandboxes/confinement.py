@@ -45,6 +45,7 @@ _MADE_UP = {
 _DEFAULT_ENV = {
     "HOME": "/tmp",  # noqa: S108 - a private tmpfs inside the sandbox
     "LANG": "C.UTF-8",
+    "PYTHONDONTWRITEBYTECODE": "1",
     "TMPDIR": "/tmp",  # noqa: S108 - a private tmpfs inside the sandbox
     "USER": "sandbox",
 }

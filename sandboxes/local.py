@@ -33,7 +33,11 @@ from sandboxes.process import Launch, run
 from sandboxes.running import Running
 from sandboxes.tree import descendants, kill_all
 
-_DEFAULT_ENV = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"}
+_DEFAULT_ENV = {
+    "PATH": "/usr/local/bin:/usr/bin:/bin",
+    "LANG": "C.UTF-8",
+    "PYTHONDONTWRITEBYTECODE": "1",
+}
 _CAPABILITIES = Capabilities(
     isolation=Isolation.NONE, notes=("nothing protects the host from commands run here",)
 )

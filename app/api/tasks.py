@@ -2,6 +2,7 @@
 
 import json
 import mimetypes
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated
 from urllib.parse import quote
@@ -68,17 +69,26 @@ class ListQuery(BaseModel):
     limit: int = Field(default=50, ge=1, le=200)
 
 
-async def submitted_request(request: Request, runtime: RuntimeOf) -> TaskRequest:
+@dataclass(frozen=True)
+class Submission:
+    """A task as it came in."""
+
+    task: TaskRequest
+    uploads: tuple[str, ...] = ()
+    """Ids of the files that came in the same request."""
+
+
+async def submitted_request(request: Request, runtime: RuntimeOf) -> Submission:
     """Return the task of a JSON or multipart request, its files taken in."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
         return await _from_form(request, runtime)
     if kind not in {"application/json", ""}:
         raise InvalidInputError.of("Content-Type", f"expected application/json, got {kind[:100]!r}")
-    return _parsed(await request.body())
+    return Submission(_parsed(await request.body()))
 
 
-async def _from_form(request: Request, runtime: Runtime) -> TaskRequest:
+async def _from_form(request: Request, runtime: Runtime) -> Submission:
     fields: dict[str, object] = {}
     uploads: list[UploadFile] = []
     async with request.form(max_files=50, max_fields=50) as form:
@@ -90,11 +100,20 @@ async def _from_form(request: Request, runtime: Runtime) -> TaskRequest:
             else:
                 fields[name] = value
         request_ = _checked(fields)
-        ids = [
-            (await runtime.tasks.files.add(NAMESPACE, upload.filename or "", upload)).id
-            for upload in uploads
-        ]
-    return request_.model_copy(update={"files": (*request_.files, *ids)})
+        ids = await _taken_in(runtime, uploads)
+    return Submission(request_.model_copy(update={"files": (*request_.files, *ids)}), ids)
+
+
+async def _taken_in(runtime: Runtime, uploads: list[UploadFile]) -> tuple[str, ...]:
+    ids: list[str] = []
+    try:
+        for upload in uploads:
+            row = await runtime.tasks.files.add(NAMESPACE, upload.filename or "", upload)
+            ids.append(row.id)
+    except BaseException:
+        await runtime.tasks.files.discard(ids)
+        raise
+    return tuple(ids)
 
 
 def _parsed(body: bytes) -> TaskRequest:
@@ -135,14 +154,20 @@ _LOCATION = {"Location": {"description": "Where the task is", "schema": {"type":
     },
 )
 async def submit(
-    task: Annotated[TaskRequest, Depends(submitted_request)],
+    came: Annotated[Submission, Depends(submitted_request)],
     response: Response,
     runtime: RuntimeOf,
     idempotency_key: Annotated[str | None, Header()] = None,
 ) -> TaskView:
     """Submit a task: 202 when it is new, 200 when the Idempotency-Key brought it before."""
-    submitted = await runtime.tasks.submit(task, key=idempotency_key)
-    if not submitted.created:
+    created = False
+    try:
+        submitted = await runtime.tasks.submit(came.task, key=idempotency_key)
+        created = submitted.created
+    finally:
+        if came.uploads and not created:
+            await runtime.tasks.files.discard(came.uploads)
+    if not created:
         response.status_code = 200
     response.headers["Location"] = f"/api/v1/tasks/{submitted.task.id}"
     return submitted.task

@@ -53,7 +53,14 @@ class Page:
         """Serve a file, unless the path belongs to the API."""
         if scope["type"] != "http" or scope["path"].startswith("/api/"):
             raise HTTPException(404, f"there is no {scope['path'][:100]}")
-        await self._files(scope, receive, send)
+
+        async def asked_again(message: Message) -> None:
+            # A page of the version before would not understand this version's answers.
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).setdefault("cache-control", "no-cache")
+            await send(message)
+
+        await self._files(scope, receive, asked_again)
 
 
 def install(app: FastAPI) -> None:

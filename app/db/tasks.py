@@ -1,5 +1,6 @@
 """Read and write tasks as their users see them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,6 +10,9 @@ from app.db import events
 from app.db.records import TERMINAL, Status, TaskRow, columns, values_of
 from app.db.tables import idempotency_keys, runs, tasks
 from app.db.types import clean, now
+
+_AT_ONCE = 500
+"""Values in one statement."""
 
 
 @dataclass(frozen=True)
@@ -142,3 +146,16 @@ def known_key(connection: Connection, namespace: str, key: str) -> tuple[str, st
         )
     ).first()
     return None if row is None else (row.body_hash, row.task_id)
+
+
+def finished_runs(connection: Connection, run_ids: Sequence[str]) -> list[str]:
+    """Return those of the runs that nobody will go on with, not even to learn from them."""
+    found: list[str] = []
+    for start in range(0, len(run_ids), _AT_ONCE):
+        statement = select(tasks.c.run_id).where(
+            tasks.c.run_id.in_(run_ids[start : start + _AT_ONCE]),
+            tasks.c.status.in_(TERMINAL),
+            tasks.c.learning != "pending",
+        )
+        found.extend(connection.execute(statement).scalars())
+    return found

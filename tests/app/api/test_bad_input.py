@@ -167,6 +167,35 @@ async def test_a_file_whose_name_climbs_out(client: httpx.AsyncClient, name: str
     assert _problem(response, 422)["errors"][0]["field"] == "files"
 
 
+@pytest.mark.parametrize(
+    ("fields", "names"),
+    [
+        ({"instruction": "x"}, ["good", "../bad"]),
+        ({"instruction": "x"}, ["same", "same"]),
+        ({"instruction": "x", "model": "no-such-model"}, ["good"]),
+    ],
+)
+async def test_the_files_of_a_refused_task_are_not_kept(
+    client: httpx.AsyncClient, home: Path, fields: dict[str, str], names: list[str]
+) -> None:
+    uploads = [("file", (name, b"x")) for name in names]
+    _problem(await client.post("/api/v1/tasks", data=fields, files=uploads), 422)
+    assert list((home / "files").iterdir()) == []
+
+
+async def test_the_files_of_a_task_that_is_there_already_are_kept_once(
+    client: httpx.AsyncClient, home: Path
+) -> None:
+    sent: dict[str, Any] = {
+        "data": {"instruction": "x"},
+        "files": {"file": ("a", b"x")},
+        "headers": {"Idempotency-Key": "k"},
+    }
+    statuses = [(await client.post("/api/v1/tasks", **sent)).status_code for _ in range(2)]
+    assert statuses == [202, 200]
+    assert len(list((home / "files").iterdir())) == 1
+
+
 async def test_a_task_whose_file_is_refused_is_not_made(client: httpx.AsyncClient) -> None:
     response = await client.post(
         "/api/v1/tasks", data={"instruction": "x"}, files={"file": ("../a", b"x")}

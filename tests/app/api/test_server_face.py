@@ -177,3 +177,33 @@ async def test_a_database_that_fails_is_told_as_such_and_not_in_detail(home: Pat
         assert response.headers["content-type"] == "application/problem+json"
         assert response.headers["retry-after"]
         assert "SELECT" not in response.text
+
+
+async def test_a_database_that_was_removed_takes_no_task_that_would_be_lost(home: Path) -> None:
+    async with serving(home) as client:
+        (home / "strop.db").unlink()
+        submitted = await client.post("/api/v1/tasks", json={"instruction": "x"})
+        ready = await client.get("/readyz")
+    assert (submitted.status_code, ready.status_code) == (503, 503)
+    assert not (home / "strop.db").exists()
+
+
+async def test_pages_are_checked_for_change_and_large_answers_are_compressed(home: Path) -> None:
+    async with serving(home) as client:
+        page = await client.get("/")
+        described = await client.get("/openapi.json")
+        task = (await client.post("/api/v1/tasks", json={"instruction": "x"})).json()
+        events = await client.get(f"/api/v1/tasks/{task['id']}/events")
+    assert page.headers["cache-control"] == "no-cache"
+    assert described.headers["content-encoding"] == "gzip"
+    assert "content-encoding" not in events.headers
+
+
+async def test_finished_tasks_leave_no_state_of_graphs(home: Path) -> None:
+    async with serving(home, drain_s=20.0) as client:
+        task = (await client.post("/api/v1/tasks", json={"instruction": "x"})).json()
+        await ended(client, task["id"])
+    with sqlite3.connect(home / "checkpoints.db") as kept:
+        assert kept.execute("SELECT count(*) FROM checkpoints").fetchone() == (0,)
+        assert kept.execute("SELECT count(*) FROM writes").fetchone() == (0,)
+    kept.close()
