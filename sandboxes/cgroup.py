@@ -6,6 +6,7 @@ by a dead server are removed when the next one starts.
 """
 
 import os
+import re
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -179,9 +180,10 @@ class Groups:
 
         A bubblewrap whose server dies in the very moment it starts waits for ever.
         """
+        prefix = f"{_PREFIX}{_pid_namespace()}-"
         for parent in self.parents:
-            for folder in parent.glob(f"{_PREFIX}*"):
-                owner = folder.name.removeprefix(_PREFIX).partition("-")[0]
+            for folder in parent.glob(f"{prefix}*"):
+                owner = folder.name.removeprefix(prefix).partition("-")[0]
                 if owner.isdecimal() and not Path("/proc", owner).exists():
                     _clear(folder)
 
@@ -230,8 +232,15 @@ def _parents_v1(root: Path, membership: str) -> dict[str, Path]:
     return parents if "memory" in parents else {}
 
 
+def _pid_namespace() -> str:
+    """Return whose process ids ours are: a container may share the hierarchy with its host."""
+    with suppress(OSError):
+        return re.sub(r"\D", "", str(Path("/proc/self/ns/pid").readlink()))
+    return "0"
+
+
 def _make(parent: Path) -> Path:
-    folder = parent / f"{_PREFIX}{os.getpid()}-{next(_NUMBERS)}"
+    folder = parent / f"{_PREFIX}{_pid_namespace()}-{os.getpid()}-{next(_NUMBERS)}"
     folder.mkdir()
     return folder
 

@@ -14,6 +14,7 @@ import pytest
 from app.cli.exits import Exit
 from app.cli.solve import exit_code
 from app.schemas import TaskView
+from tests.support.openai_server import OpenAIServer, text
 
 ROOT = Path(__file__).parents[2]
 Popen = Callable[..., "subprocess.Popen[str]"]
@@ -26,11 +27,11 @@ def start(tmp_path: Path) -> Popen:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("STROP_")}
     environment = kept | {"STROP_HOME": str(tmp_path / "home"), "STROP_MODEL": "embedded"}
 
-    def popen(*words: str) -> "subprocess.Popen[str]":
+    def popen(*words: str, **more: str) -> "subprocess.Popen[str]":
         return subprocess.Popen(
             [sys.executable, "-m", "app", *words],
             cwd=ROOT,
-            env=environment,
+            env=environment | more,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -82,12 +83,14 @@ def test_an_unknown_model_is_wrong_use(start: Popen) -> None:
 
 
 def test_ctrl_c_cancels_the_task_and_ends_with_130(start: Popen) -> None:
-    process = start("solve", "What is 1 + 1? Then what is 2 + 2? Then what is 3 + 3?")
-    assert process.stderr is not None
-    first = process.stderr.readline()
-    assert first.startswith("task t_")
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=TIMEOUT_S)
+    with OpenAIServer(text("", hang_after=0)) as provider:
+        model = {"STROP_MODEL": "auto", "STROP_MODEL_BASE_URL": provider.base_url}
+        process = start("solve", "What is 1 + 1?", **model)
+        assert process.stderr is not None
+        first = process.stderr.readline()
+        assert first.startswith("task t_")
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=TIMEOUT_S)
     assert process.returncode == Exit.INTERRUPTED
     assert "interrupted; cancelling task" in err
     assert "Traceback" not in err

@@ -1,3 +1,4 @@
+import re
 import signal
 import subprocess
 from pathlib import Path
@@ -72,18 +73,23 @@ def test_a_group_is_used_again_and_not_by_two_at_once(delegated: Path) -> None:
     assert groups.take() is first
 
 
+NAMESPACE = re.sub(r"\D", "", str(Path("/proc/self/ns/pid").readlink()))
+
+
 def test_what_a_dead_server_left_is_removed(delegated: Path) -> None:
-    dead = delegated / "user.slice" / "strop-999999999-0"
-    alive = delegated / "user.slice" / "strop-1-0"
-    dead.mkdir()
-    alive.mkdir()
+    dead = delegated / "user.slice" / f"strop-{NAMESPACE}-999999999-0"
+    alive = delegated / "user.slice" / f"strop-{NAMESPACE}-1-0"
+    elsewhere = delegated / "user.slice" / "strop-17-999999999-0"
+    for folder in (dead, alive, elsewhere):
+        folder.mkdir()
     Groups(delegated, "0::/user.slice/app.scope\n").sweep()
     assert not dead.exists()
     assert alive.exists()
+    assert elsewhere.exists()
 
 
 def test_what_still_runs_in_the_group_of_a_dead_server_is_killed(delegated: Path) -> None:
-    dead = delegated / "user.slice" / "strop-999999999-0"
+    dead = delegated / "user.slice" / f"strop-{NAMESPACE}-999999999-0"
     dead.mkdir()
     with subprocess.Popen(["sleep", "60"]) as orphan:
         (dead / "cgroup.procs").write_text(f"0\n{orphan.pid}\n")
