@@ -107,20 +107,30 @@ def to_call(request: Request, info: ModelInfo) -> JsonObject:
 
 
 def _message(message: Message) -> JsonObject:
-    turn: JsonObject = {"role": message.role, "content": message.content}
+    content = _whole(message.content)
+    turn: JsonObject = {"role": message.role, "content": content}
     if message.tool_calls:
-        turn["content"] = message.content or None
+        turn["content"] = content or None
         turn["tool_calls"] = [
             {
                 "id": call.id,
                 "type": "function",
-                "function": {"name": call.name, "arguments": json.dumps(call.arguments)},
+                "function": {"name": call.name, "arguments": _dumped(call.arguments)},
             }
             for call in message.tool_calls
         ]
     if message.role == "tool":
         turn["tool_call_id"] = message.tool_call_id or ""
     return turn
+
+
+def _whole(text: str) -> str:
+    """Return the text without halves of surrogate pairs, which cannot be sent."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def _dumped(arguments: JsonObject) -> str:
+    return _whole(json.dumps(arguments, ensure_ascii=False))
 
 
 def _response_format(output: OutputSchema) -> JsonObject:

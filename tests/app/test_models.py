@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from tests.support.openai_server import OpenAIServer
 from tests.support.service import RoleModel, settings_for
 
 pytestmark = pytest.mark.anyio
+ROOT = Path(__file__).parents[2]
 ASK = Request(messages=(Message(role="user", content="hello"),), purpose="solver.operate")
 
 
@@ -58,3 +61,23 @@ async def test_settings_that_cannot_be_met_stop_the_start(tmp_path: Path) -> Non
         with pytest.raises(SettingsError, match=variable):
             async with open_runtime(settings_for(tmp_path, **wrong)):
                 pass
+
+
+WARMED = """
+import asyncio, sys
+from app.models import ModelDesk
+from app.settings import Settings
+desk = ModelDesk(Settings(model=sys.argv[1]))
+async def warmed():
+    await desk.warm()
+    await desk.close()
+asyncio.run(warmed())
+print("litellm" in sys.modules)
+"""
+
+
+@pytest.mark.parametrize(("name", "loads"), [("embedded", "False"), ("openai/gpt-4o", "True")])
+def test_litellm_is_loaded_ahead_only_for_a_model_that_needs_it(name: str, loads: str) -> None:
+    command = [sys.executable, "-c", WARMED, name]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.stdout.strip() == loads, done.stderr

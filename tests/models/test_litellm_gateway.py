@@ -121,6 +121,19 @@ async def test_a_conversation_with_tools_is_sent_as_the_api_wants_it(server: Ope
     assert sent["model"] == "m"
 
 
+async def test_torn_text_of_tools_and_models_does_not_stop_the_next_call(server: OpenAIServer):
+    call = ToolCall(id="c1", name="add", arguments={"a": "\ud800"})
+    messages = (
+        Message(role="user", content="half a pair: \ud800"),
+        Message(role="assistant", content="", tool_calls=(call,)),
+        Message(role="tool", content="\udfff", tool_call_id="c1"),
+    )
+    await model(server).complete(Request(messages=messages, tools=(ADD,), purpose="test"))
+    sent = server.requests[0]["messages"]
+    assert [sent[0]["content"], sent[2]["content"]] == ["half a pair: ?", "?"]
+    assert json.loads(sent[1]["tool_calls"][0]["function"]["arguments"]) == {"a": "?"}
+
+
 async def test_a_wanted_structure_is_sent_as_a_json_schema(server: OpenAIServer):
     output = OutputSchema(name="Plan", schema_={"type": "object"})
     await model(server).complete(request(output=output))
