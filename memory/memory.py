@@ -10,6 +10,9 @@ from memory.database import Database
 from memory.gates import Proposal, refusal
 from memory.indexer import Indexer
 from memory.recall import Recaller, RecallSettings
+from memory.receipts.receipts import Receipts
+from memory.receipts.records import Overall, Receipt
+from memory.receipts.settings import ReceiptSettings
 from memory.records import (
     Entry,
     Kind,
@@ -23,7 +26,7 @@ from memory.records import (
     Tip,
 )
 from memory.store import MemoryStore
-from memory.uses import Record, UseLog
+from memory.uses import UseLog
 
 _LOG = logging.getLogger(__name__)
 
@@ -36,6 +39,7 @@ class Memory:
         store: MemoryStore,
         recaller: Recaller,
         log: UseLog,
+        receipts: Receipts,
         *,
         indexer: Indexer | None = None,
         known_hosts: Collection[str] = (),
@@ -43,6 +47,7 @@ class Memory:
         self._store = store
         self._recaller = recaller
         self._log = log
+        self._receipts = receipts
         self._indexer = indexer
         self._known_hosts = known_hosts
 
@@ -72,8 +77,12 @@ class Memory:
         return await self._store.remember(body, namespace=namespace, provenance=provenance)
 
     async def finish(self, outcome: RunOutcome) -> None:
-        """Record how a run ended, and bring the index up to date."""
+        """Record how a run ended, let the rules judge what it used, bring the index up to date.
+
+        Ending a run twice changes nothing.
+        """
         await self._log.record_outcome(outcome)
+        await self._receipts.settle(outcome.run_id)
         await self.maintain()
 
     async def maintain(self) -> None:
@@ -173,13 +182,17 @@ class Memory:
             entry_id, version, expected_version=expected_version, reason=reason, actor=actor
         )
 
-    async def record_of(self, entry_id: str) -> Record:
-        """Return how runs fared with an entry and without it, as counts.
+    async def receipt(self, entry_id: str) -> Receipt:
+        """Return how runs fared with an entry and without it, and what that proves so far.
 
         Raises:
             EntryNotFoundError: there is none of that id.
         """
-        return await self._log.record_of(entry_id)
+        return await self._receipts.receipt(entry_id)
+
+    async def overall(self, namespace: str) -> Overall:
+        """Return what the whole memory does for runs and costs them, by the runs held out."""
+        return await self._receipts.overall(namespace)
 
     async def close(self) -> None:
         """Release the index; the database belongs to the caller."""
@@ -194,6 +207,7 @@ def build_memory(
     folder: Path,
     index: str = "exact",
     settings: RecallSettings | None = None,
+    receipts: ReceiptSettings | None = None,
     known_hosts: Collection[str] = (),
 ) -> Memory:
     """Put memory together on a database whose tables exist.
@@ -216,4 +230,5 @@ def build_memory(
     log = UseLog(database)
     recaller = Recaller(database, log, embedder=embedder, indexer=indexer, settings=settings)
     store = MemoryStore(database, embedder)
-    return Memory(store, recaller, log, indexer=indexer, known_hosts=known_hosts)
+    judge = Receipts(database, store, receipts)
+    return Memory(store, recaller, log, judge, indexer=indexer, known_hosts=known_hosts)

@@ -50,7 +50,16 @@ def diversify(
 
 def is_withheld(run_id: str, entry_id: str, probability: float) -> bool:
     """Draw, always the same for a run and an entry, whether the run goes without the entry."""
-    digest = hashlib.sha256(f"{run_id}\0{entry_id}".encode()).digest()
+    return _draw(f"{run_id}\0{entry_id}", probability)
+
+
+def is_held_out(run_id: str, probability: float) -> bool:
+    """Draw, always the same for a run, whether it goes without any memory."""
+    return _draw(f"{run_id}\0\0holdout", probability)
+
+
+def _draw(seed: str, probability: float) -> bool:
+    digest = hashlib.sha256(seed.encode()).digest()
     return int.from_bytes(digest[:8], "big") < probability * 2**64
 
 

@@ -4,17 +4,21 @@ import logging
 from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
+from pydantic import Field
 
 from memory.base import Embedder, Vector
 from memory.candidates import POOL, Pool, file_names, file_patterns, gather
 from memory.database import Database
 from memory.indexer import Indexer
 from memory.lexical import query_words
-from memory.ranking import diversify, fuse, is_withheld, overlap
+from memory.ranking import diversify, fuse, is_held_out, is_withheld, overlap
 from memory.records import Entry, Frozen, Kind, Recall, Recalled, RecallQuery, Scope, Tip
-from memory.uses import UseLog
+from memory.uses import Decided, UseLog
 
 _LOG = logging.getLogger(__name__)
+
+
+HOLDOUT = 0.02
 
 
 class RecallSettings(Frozen):
@@ -34,8 +38,32 @@ class RecallSettings(Frozen):
     tool_boost: float = 0.15
     balance: float = 0.7
     """Score against variety in the final choice; 1 looks at the score only."""
-    withhold: float = 0.1
+    withhold: float = Field(default=0.1, ge=0, le=1)
     """Chance that a run goes without an entry, to measure what it is worth; 0 switches it off."""
+    trial_factor: float = Field(default=2.0, ge=1)
+    """An entry on trial is withheld so many times as often, but at most as `withhold_most`."""
+    withhold_most: float = Field(default=0.4, ge=0, le=1)
+    withhold_in: Mapping[str, float] = {}
+    """`withhold` for namespaces of their own; 0 there ends every experiment on them."""
+    holdout: float | None = Field(default=None, ge=0, le=0.5)
+    """Share of runs without any memory; None means 2 %, and none where `withhold` is 0."""
+
+    def chances(self, namespace: str) -> "Chances":
+        """Return how often what is withheld from the runs of a namespace."""
+        active = self.withhold_in.get(namespace, self.withhold)
+        trial = max(active, min(active * self.trial_factor, self.withhold_most))
+        if active == 0 and (self.holdout is None or namespace in self.withhold_in):
+            return Chances(active=0.0, trial=0.0, holdout=0.0)
+        holdout = HOLDOUT if self.holdout is None else self.holdout
+        return Chances(active=active, trial=trial, holdout=holdout)
+
+
+class Chances(Frozen):
+    """With what chance an entry, or all of them, are kept from a run."""
+
+    active: float = 0.0
+    trial: float = 0.0
+    holdout: float = 0.0
 
 
 class Recaller:
@@ -60,20 +88,34 @@ class Recaller:
         """Return the best entries of each kind, some of them withheld by a known chance.
 
         Asking again for the same run withholds the same entries, whatever the settings say
-        by then.
+        by then. A run that is held out from memory as a whole is searched for all the same,
+        so that it can be compared with runs for which memory had as much.
         """
+        chances = self._settings.chances(query.namespace)
         decided = await self._log.decided(query.run_id)
-        recall = await self._find(query, decided, withhold=self._settings.withhold)
-        await self._log.record_recall(query, recall, probability=self._settings.withhold)
+        if decided.held_out is None:
+            held_out, holdout = is_held_out(query.run_id, chances.holdout), chances.holdout
+        else:
+            held_out, holdout = decided.held_out, decided.holdout
+        found = await self._find(query)
+        recall = found.model_copy(
+            update={
+                "items": tuple(
+                    _draw(item, query.run_id, decided, chances, held_out=held_out)
+                    for item in found.items
+                ),
+                "held_out": held_out,
+                "holdout": holdout,
+            }
+        )
+        await self._log.record_recall(query, recall)
         return recall
 
     async def preview(self, query: RecallQuery) -> Recall:
         """Return what would be recalled, for people: nothing is withheld, nothing recorded."""
-        return await self._find(query, {}, withhold=0.0)
+        return await self._find(query)
 
-    async def _find(
-        self, query: RecallQuery, decided: Mapping[str, bool], *, withhold: float
-    ) -> Recall:
+    async def _find(self, query: RecallQuery) -> Recall:
         vector, degraded = await self._embed(query.text)
         space = None if self._embedder is None else self._embedder.space
         items: list[Recalled] = []
@@ -85,8 +127,7 @@ class Recaller:
                     connection, query, kind, hits, space=space
                 )
             )
-            chosen = self._choose(query, kind, pool, vector)
-            items += [_draw(item, query.run_id, decided, withhold) for item in chosen]
+            items += self._choose(query, kind, pool, vector)
         return Recall(items=tuple(items), degraded=degraded)
 
     async def _embed(self, text: str) -> tuple[Vector | None, str]:
@@ -200,10 +241,18 @@ def _is_elsewhere(entry: Entry, boosted: str) -> bool:
     return _scope(entry).level == "file" and not boosted
 
 
-def _draw(item: Recalled, run_id: str, decided: Mapping[str, bool], probability: float) -> Recalled:
-    entry_id = item.entry.id
-    withheld = decided.get(entry_id, is_withheld(run_id, entry_id, probability))
-    return item.model_copy(update={"withheld": withheld})
+def _draw(
+    item: Recalled, run_id: str, decided: Decided, chances: Chances, *, held_out: bool
+) -> Recalled:
+    entry = item.entry
+    if entry.id in decided.entries:
+        withheld, chance = decided.entries[entry.id]
+    elif held_out:
+        withheld, chance = True, 1.0
+    else:
+        chance = chances.trial if entry.status == "trial" else chances.active
+        withheld = is_withheld(run_id, entry.id, chance)
+    return item.model_copy(update={"withheld": withheld, "probability": chance})
 
 
 def _reasons(cosine: float | None, bm25: float | None, about: str) -> tuple[str, ...]:

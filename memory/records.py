@@ -171,6 +171,8 @@ class Recalled(Frozen):
     rank: int
     withheld: bool = False
     """True when it was kept out, at random, to measure what it is worth."""
+    probability: float = 0.0
+    """The chance with which it could have been withheld; 1 in a run held out from memory."""
     reasons: tuple[str, ...] = ()
     """Why it was picked, such as `lexical 0.8`, `file data.csv`."""
 
@@ -181,6 +183,10 @@ class Recall(Frozen):
     items: tuple[Recalled, ...] = ()
     degraded: str = ""
     """Empty, or what part of retrieval was not available and why."""
+    held_out: bool = False
+    """True when the run goes without any memory, to measure what the whole of it is worth."""
+    holdout: float = 0.0
+    """The chance with which that could have happened."""
 
     @property
     def shown(self) -> tuple[Recalled, ...]:

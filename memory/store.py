@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, select, update
 from sqlalchemy.exc import IntegrityError
 
-from memory.base import Embedder, EntryNotFoundError, MemoryStoreError
+from memory.base import Embedder, EntryNotFoundError, MemoryStoreError, StaleVersionError
 from memory.database import Database
 from memory.duplicates import find_twin, name_is_taken
 from memory.identity import content_hash
@@ -119,16 +119,26 @@ class MemoryStore:
         return await self.database.read(work)
 
     async def set_status(
-        self, entry_id: str, status: Status, *, reason: str, actor: str = "user"
+        self,
+        entry_id: str,
+        status: Status,
+        *,
+        reason: str,
+        actor: str = "user",
+        expected: Status | None = None,
     ) -> Entry:
         """Move an entry to another station of its life, with the reason on record.
 
         Raises:
             EntryNotFoundError: there is none of that id.
+            StaleVersionError: it is not where it was `expected` any more.
         """
 
         def work(connection: Connection) -> Entry:
             entry = load(connection, entry_id)
+            if expected not in (None, entry.status):
+                msg = f"expected entry {entry_id!r} to be {expected}, but it is {entry.status}"
+                raise StaleVersionError(msg)
             changed = update(entries).where(entries.c.id == entry_id)
             connection.execute(
                 changed.values(

@@ -110,8 +110,10 @@ uses = Table(
     Column("rank", Integer, nullable=False),
     Column("score", Float, nullable=False),
     Column("withheld", Boolean, nullable=False),
-    # The chance with which it could have been withheld.
+    # The chance with which it could have been withheld; 1 in a run held out from memory.
     Column("probability", Float, nullable=False),
+    # {"why": why it was picked, "arm": "memory" or "holdout", "holdout": the chance of that};
+    # the first homes have the list of `why` alone.
     Column("reasons", JSON, nullable=False),
     Column("namespace", String(200), nullable=False),
     Column("family", String(200), nullable=False),

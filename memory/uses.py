@@ -1,38 +1,24 @@
 """Keep what was shown or withheld in which run, and how the run ended: what receipts read."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any, cast
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import select
 
 from memory.database import Database
 from memory.records import Frozen, Recall, RecallQuery, RunOutcome
-from memory.rows import insert_new, load, now
+from memory.rows import insert_new, now
 from memory.tables import outcomes, uses
 
 
-class Arm(Frozen):
-    """The finished runs on one side of the comparison."""
+class Decided(Frozen):
+    """What was drawn for a run before, which a recovered run must not draw again."""
 
-    runs: int = 0
-    successes: int = 0
-    mean_steps: float | None = None
-    """Over the finished runs; `None` before the first."""
-
-
-class Record(Frozen):
-    """What is on record about an entry, before any judgement."""
-
-    entry_id: str
-    shown: Arm
-    """Runs that had it in their prompts."""
-    withheld: Arm
-    """Runs that would have had it, but for the draw."""
-    unfinished: int
-    """Runs that used it and have not ended yet."""
-    effect: float | None = None
-    """Difference in the rate of success; `None` while it is not known."""
-    note: Literal["not yet known"] = "not yet known"
+    entries: Mapping[str, tuple[bool, float]] = {}
+    """Withheld or not, and with what chance it could have been, by entry."""
+    held_out: bool | None = None
+    """`None` while nothing is on record."""
+    holdout: float = 0.0
 
 
 class UseLog:
@@ -41,10 +27,9 @@ class UseLog:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def record_recall(
-        self, query: RecallQuery, recall: Recall, *, probability: float = 0.0
-    ) -> None:
+    async def record_recall(self, query: RecallQuery, recall: Recall) -> None:
         """Write what a run saw and did not see; a recovered run changes nothing."""
+        arm = "holdout" if recall.held_out else "memory"
         rows = [
             {
                 "run_id": query.run_id,
@@ -53,8 +38,8 @@ class UseLog:
                 "rank": item.rank,
                 "score": item.score,
                 "withheld": item.withheld,
-                "probability": probability,
-                "reasons": list(item.reasons),
+                "probability": item.probability,
+                "reasons": {"why": list(item.reasons), "arm": arm, "holdout": recall.holdout},
                 "namespace": query.namespace,
                 "family": query.family,
                 "created_at": now(),
@@ -64,55 +49,26 @@ class UseLog:
         if rows:
             await self._database.run(lambda connection: insert_new(connection, uses, rows))
 
-    async def record_outcome(self, outcome: RunOutcome) -> None:
-        """Write how a run ended; only the first ending of a run counts."""
+    async def record_outcome(self, outcome: RunOutcome) -> bool:
+        """Write how a run ended, and return whether that was new; only its first ending counts."""
         row: Mapping[str, Any] = {**outcome.model_dump(), "created_at": now()}
-        await self._database.run(lambda connection: insert_new(connection, outcomes, [row]))
-
-    async def decided(self, run_id: str) -> Mapping[str, bool]:
-        """Return what was already decided for a run: withheld or not, by entry."""
-        chosen = select(uses.c.entry_id, uses.c.withheld).where(uses.c.run_id == run_id)
-        rows = await self._database.read(lambda connection: connection.execute(chosen).all())
-        return {row[0]: row[1] for row in rows}
-
-    async def record_of(self, entry_id: str) -> Record:
-        """Return the counts with and without an entry.
-
-        Raises:
-            EntryNotFoundError: there is none of that id.
-        """
-        return await self._database.read(lambda connection: _record_of(connection, entry_id))
-
-
-def _record_of(connection: Connection, entry_id: str) -> Record:
-    load(connection, entry_id)
-    joined = uses.outerjoin(outcomes, outcomes.c.run_id == uses.c.run_id)
-    rows: Sequence[Any] = connection.execute(
-        select(
-            uses.c.withheld,
-            outcomes.c.success,
-            func.count(),
-            func.avg(outcomes.c.steps),
+        return await self._database.run(
+            lambda connection: insert_new(connection, outcomes, [row]) == 1
         )
-        .select_from(joined)
-        .where(uses.c.entry_id == entry_id)
-        .group_by(uses.c.withheld, outcomes.c.success)
-    ).all()
-    return Record(
-        entry_id=entry_id,
-        shown=_arm([row for row in rows if not row[0]]),
-        withheld=_arm([row for row in rows if row[0]]),
-        unfinished=sum(row[2] for row in rows if row[1] is None),
-    )
 
-
-def _arm(rows: Sequence[Any]) -> Arm:
-    finished = [row for row in rows if row[1] is not None]
-    runs = sum(row[2] for row in finished)
-    if not runs:
-        return Arm()
-    return Arm(
-        runs=runs,
-        successes=sum(row[2] for row in finished if row[1]),
-        mean_steps=sum(row[2] * float(row[3]) for row in finished) / runs,
-    )
+    async def decided(self, run_id: str) -> Decided:
+        """Return what was already drawn for a run."""
+        chosen = select(uses.c.entry_id, uses.c.withheld, uses.c.probability, uses.c.reasons).where(
+            uses.c.run_id == run_id
+        )
+        rows = await self._database.read(lambda connection: connection.execute(chosen).all())
+        if not rows:
+            return Decided()
+        # Rows of the first homes hold a list: nobody was held out then.
+        known = [cast("dict[str, Any]", row[3]) for row in rows if isinstance(row[3], dict)]
+        kept = known[0] if known else {}
+        return Decided(
+            entries={row[0]: (row[1], row[2]) for row in rows},
+            held_out=kept.get("arm") == "holdout",
+            holdout=kept.get("holdout", 0.0),
+        )

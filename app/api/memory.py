@@ -10,8 +10,8 @@ from app.api.runtime import RuntimeOf
 from app.errors import NotFoundError
 from app.tasks import NAMESPACE
 from app.wiring import Runtime
+from memory.receipts.records import Receipt
 from memory.records import Entry, Kind, Status
-from memory.uses import Record
 
 router = APIRouter(prefix="/api/v1/memory", tags=["memory"], responses=RESPONSES)
 
@@ -58,10 +58,10 @@ async def shortcut(entry_id: str, runtime: RuntimeOf) -> Entry:
 
 
 @router.get("/{entry_id}/receipt")
-async def receipt(entry_id: str, runtime: RuntimeOf) -> Record:
-    """Return how runs fared with an entry and without it, so far."""
+async def receipt(entry_id: str, runtime: RuntimeOf) -> Receipt:
+    """Return how runs fared with an entry and without it, and what that proves so far."""
     await _entry(runtime, entry_id)
-    return await runtime.memory.record_of(entry_id)
+    return await runtime.memory.receipt(entry_id)
 
 
 @router.get("/{entry_id}/history")

@@ -212,6 +212,14 @@ def _memory(verbs: Verbs) -> None:
         "strop memory show e_81b2   # the start of an id is enough",
     )
     parser.add_argument("id", metavar="ID")
+    parser = _verb(
+        group,
+        "receipt",
+        "say what an entry is worth: runs with it and without it",
+        "app.cli.memory:receipt",
+        "strop memory receipt e_81b2   # the start of an id is enough",
+    )
+    parser.add_argument("id", metavar="ID")
 
 
 def _models(verbs: Verbs) -> None:

@@ -9,6 +9,7 @@ from app.tasks import NAMESPACE
 from app.wiring import open_runtime
 from memory.base import EntryNotFoundError
 from memory.memory import Memory
+from memory.receipts.wording import receipt_text
 from memory.records import Entry, Tip
 
 _PAGE = 100
@@ -40,9 +41,9 @@ async def show(args: Namespace) -> int:
     async with open_runtime(load_settings(), work=False) as runtime:
         entry = await _find(runtime.memory, args.id)
         versions = await runtime.memory.history(entry.id)
-        record = await runtime.memory.record_of(entry.id)
+        found = await runtime.memory.receipt(entry.id)
     if args.json:
-        say_json({"entry": entry, "versions": versions, "record": record})
+        say_json({"entry": entry, "versions": versions, "receipt": found})
         return Exit.DONE
     came = entry.provenance
     say(f"{entry.id}  {entry.kind}, {entry.status}, version {entry.version}")
@@ -50,11 +51,24 @@ async def show(args: Namespace) -> int:
     say(f"about: {_scope(entry)}")
     say(f"learned from: task {came.task_id or '-'}, steps {', '.join(map(str, came.steps)) or '-'}")
     say(f"by: {came.author}" + (f" with the model {came.model}" if came.model else ""))
-    seen, kept_out = record.shown.runs, record.withheld.runs
-    say(f"record: shown in {seen} runs, withheld in {kept_out}; its effect is {record.note}")
+    say(f"receipt: {found.summary}")
     for version in versions:
         made = f"{version.created_at:%Y-%m-%d %H:%M}"
         say(f"  version {version.version}, {made}: {one_line(version.text)}")
+    return Exit.DONE
+
+
+async def receipt(args: Namespace) -> int:
+    """Print what an entry is worth, as far as it is known."""
+    async with open_runtime(load_settings(), work=False) as runtime:
+        entry = await _find(runtime.memory, args.id)
+        found = await runtime.memory.receipt(entry.id)
+    if args.json:
+        say_json(found)
+        return Exit.DONE
+    say(f"{entry.id}  {entry.kind}, {entry.status}, version {entry.version}")
+    say(f"text: {one_line(entry.text)}")
+    say(receipt_text(found))
     return Exit.DONE
 
 

@@ -15,6 +15,7 @@ VERBS = (
     "tasks answer",
     "memory list",
     "memory show",
+    "memory receipt",
     "models list",
     "models discover",
     "models test",

@@ -278,8 +278,8 @@ async def test_a_run_that_ends_is_on_the_record_of_what_it_used(
             seconds=1.0,
         )
     )
-    record = await memory.record_of(entry_id)
-    assert (record.shown.runs, record.shown.successes) == (1, 1)
+    receipt = await memory.receipt(entry_id)
+    assert (receipt.shown.runs, receipt.shown.successes) == (1, 1)
     assert (await memory.get(entry_id)).uses == 1
 
 
