@@ -27,7 +27,7 @@ def run_server(settings: Settings, *, model: Model | None = None) -> None:
     logging.basicConfig(
         level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
-    for chatty in ("httpx", "alembic"):
+    for chatty in ("httpx", "httpcore", "openai", "aiosqlite", "alembic"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     check_address(settings.host)
     listening = _bound(settings.host, settings.port)

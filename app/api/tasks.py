@@ -211,7 +211,7 @@ async def get(task_id: str, runtime: RuntimeOf) -> TaskView:
     response_model=EventPage,
     responses={
         200: {
-            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+            "content": {"text/event-stream": {}},
             "description": "Server-Sent Events up to the end, or a page of events as JSON",
         },
         204: {"description": "There is nothing after that event, and nothing will come"},
