@@ -40,7 +40,7 @@ class RecallSettings(Frozen):
     """Score against variety in the final choice; 1 looks at the score only."""
     withhold: float = Field(default=0.1, ge=0, le=1)
     """Chance that a run goes without an entry, to measure what it is worth; 0 switches it off."""
-    trial_factor: float = Field(default=2.0, ge=1)
+    trial_factor: float = Field(default=3.0, ge=1)
     """An entry on trial is withheld so many times as often, but at most as `withhold_most`."""
     withhold_most: float = Field(default=0.4, ge=0, le=1)
     withhold_in: Mapping[str, float] = {}

@@ -10,6 +10,8 @@ from memory.receipts.settings import ReceiptSettings
 
 _LEAST_SD = 0.03
 _MOST_SD = 0.3
+_LEAST_NOISE = 1e-6
+"""Runs that are all alike are no proof that the next one is."""
 
 
 def pooled_prior(found: Sequence[Difference], settings: ReceiptSettings) -> Prior:
@@ -21,9 +23,7 @@ def pooled_prior(found: Sequence[Difference], settings: ReceiptSettings) -> Prio
     if len(found) < settings.min_prior_entries:
         return Prior(sd=settings.prior_sd)
     doubt = settings.confounding_sd**2
-    noise = [one.noise_with + one.noise_without + doubt for one in found]
-    if min(noise) <= 0:
-        return Prior(sd=settings.prior_sd)
+    noise = [max(one.noise_with + one.noise_without + doubt, _LEAST_NOISE) for one in found]
     spread = between([one.effect for one in found], noise)
     sd = min(max(sqrt(spread), _LEAST_SD), _MOST_SD)
     weights = [1 / (sd**2 + own) for own in noise]

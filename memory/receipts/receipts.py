@@ -142,7 +142,7 @@ class Receipts:
             totals = families_of(connection, entry.namespace, None, ("success",))
             prior = self._fresh_prior(connection, entry, totals, "success")
             runs = unite(totals["success"].values()).runs
-            known = self._priors[key] = _Known(prior, runs // _FRESH_SHARE)
+            known = self._priors[key] = _Known(prior, max(runs // _FRESH_SHARE, 10))
         known.left -= 1
         return known.prior
 
