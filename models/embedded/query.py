@@ -48,7 +48,11 @@ class Query:
     join: bool = False
     digits: int | None = None
     unit: str = ""
+    units: list[str] = field(default_factory=list[str])
+    """Units that are said beside figures; they have to be those of the columns."""
     output: str = ""
+    elliptic: bool = False
+    """Whether it is no whole question and shares its conditions with the one before."""
     rest: str = ""
 
     def as_dict(self) -> dict[str, Any]:
@@ -87,8 +91,8 @@ def take_output(text: str, known: tuple[str, ...]) -> tuple[str, str]:
             text = re.sub(pattern, " ", text, count=1, flags=re.IGNORECASE)
             verb = (
                 r"(?:,?\s*(?:and|then)\s+)*\b(?:write|save|store|put|export|output|create"
-                r"|make|produce)\b(?: (?:it|them|this|that|the (?:result|results|table"
-                r"|answer|list)))?"
+                r"|make|produce)\b(?: (?:it|them|this|that|both|all|everything)\b| (?:both |all )?"
+                r"(?:the |these )?(?:results?|table|answers?|list|figures|values)\b)*"
             )
             return re.sub(verb, " ", text, count=1, flags=re.IGNORECASE).strip(), name
     return text, ""
@@ -100,6 +104,7 @@ def parse_query(text: str, files: tuple[str, ...]) -> Query | None:
     text, query.output = take_output(" ".join(text.replace("\u2019", "'").split()), files)
     for pattern, instead in REWORDED:
         text = re.sub(pattern, instead, text, count=1, flags=re.IGNORECASE)
+    text = re.sub(r"(?<=[\w)]) ?[*\u00d7] ?(?=[A-Za-z_])", " times ", text)
     text = re.sub(r"[\"`“”](?=\S)([^\"`“”]+)[\"`“”]", r"'\1'", text)
     cutter = _Cutter(text[:1].lower() + text[1:] if text[1:2].islower() else text)
     _take_frame(cutter, query, files)
@@ -112,6 +117,10 @@ def parse_query(text: str, files: tuple[str, ...]) -> Query | None:
         take(cutter, query)
         for take in (_take_sort, _take_top, _take_which, _take_measures, _take_values)
     )
+    if group and query.group != group:
+        return None
+    if re.search(r"[^\W\d]{2} ?[/÷+] ?[^\W\d]{2}|\w - \w", f"{query.target} {query.times}"):
+        return None
     if query.group.lower() in PERIODS:
         query.group = PERIODS[query.group.lower()]
     query.rest = cutter.text.strip()
@@ -143,21 +152,20 @@ def _take_frame(cutter: _Cutter, query: Query, files: tuple[str, ...]) -> None:
             rf"?['`]?(?:[\w./-]*/)?{stem}['`]?"
         ):
             continue
-    query.excluded = [
-        word.strip("'").lower()
-        for word in re.findall(
-            (
-                r"\b(?:except|excluding|without|other than|not (?:in|from|of|for)|is not"
-                r"|are not|isn't)(?: for)?(?: the)? ('[^']+'|[\w-]+)"
-            ),
-            cutter.text,
-        )
-    ]
+    while found := re.search(
+        r"\b(?:except|excluding|without|other than|outside(?: of)?|(?:\w+n't|not)(?: in| from| of"
+        r"| for| an?)?)(?: for)?(?: the)? (?=(?P<w>'[^']+'|[\w-]+))(?!than\b|above|below|equal)",
+        cutter.text,
+        re.IGNORECASE,
+    ):
+        query.excluded.append(found["w"].strip("'").lower())
+        cutter.text = f"{cutter.text[: found.start()]}for {cutter.text[found.end() :]}"
     if found := cutter.cut(
         r"\b(?:measured |given |expressed )?in (euros?|dollars?|usd|eur|degrees?(?: "
         r"celsius)?|°c|celsius|km|kg|mm|cm|minutes|seconds|percent)(?=$|[ ?.,|])"
     ):
         query.unit = found[1]
+        query.units.append(found[1])
 
 
 def _take_group(cutter: _Cutter) -> str:
@@ -175,7 +183,7 @@ def _take_group(cutter: _Cutter) -> str:
 
 def _take_filters(cutter: _Cutter, query: Query) -> None:
     """Take conditions that compare a column with a number."""
-    unit = r"(?: ?(?:°c|degrees|euros?|dollars?|kg|km|mm|%|percent|years(?: old)?)(?!\w))?"
+    unit = r"(?: ?(?P<u>°c|degrees|euros?|dollars?|kg|km|mm|%|percent|years(?: old)?)(?!\w))?"
     column = rf"(?P<c>(?:(?!{LEAD}\b)[^\s|,;:?!]+ ){{1,3}})"
     if found := cutter.cut(
         rf"(?:\b{LEAD} )*{column}(?:is |was |are |were |lies )?between "
@@ -185,10 +193,12 @@ def _take_filters(cutter: _Cutter, query: Query) -> None:
             (found["c"].strip(), ">=", _plain(found["a"])),
             (found["c"].strip(), "<=", _plain(found["b"])),
         ]
+        query.units.append(found["u"] or "")
     compared = "|".join(COMPARED)
     while found := cutter.cut(rf"\b(?P<w>{compared}) than (?P<v>{NUMBER}){unit}"):
         sign, name = COMPARED[found["w"].lower()]
         query.filters.append((name, sign, _plain(found["v"])))
+        query.units.append(found["u"] or "")
     for sign, words in SIGNS.items():
         while found := cutter.cut(
             rf"(?:\b{LEAD} )*{column}(?:(?:is|was|are|were|of|has|have|had) )"
@@ -196,11 +206,13 @@ def _take_filters(cutter: _Cutter, query: Query) -> None:
             rf"|at|each|where|with|did|do|were|was|are|is|have|has|had)[a-z])"
         ):
             query.filters.append((found["c"].strip(), sign, _plain(found["v"])))
+            query.units.append(found["u"] or "")
         while found := cutter.cut(
             rf"(?:\b{LEAD} )*(?:{words}) (?P<v>{NUMBER}){unit}(?: of)? "
             rf"(?P<c>[a-z]+(?: [a-z]+)?){END}"
         ):
             query.filters.append((found["c"].strip(), sign, _plain(found["v"])))
+            query.units.append(found["u"] or "")
     while found := cutter.cut(
         rf"\b(?:where|whose|with|and) (?:the |an? )?(?P<c>[\w ()-]+?) (?P<s>is not|is"
         rf"|equals|=|of|!=) (?P<v>'[^']+'|{NUMBER}(?![-\d])|(?-i:[A-Z])\w+)"
@@ -305,7 +317,7 @@ def _take_which(cutter: _Cutter, query: Query) -> bool:
     else:
         found = cutter.cut(
             rf"{subject} (?:(?:[a-z|]+ )*?)(?:the )?(?:(?P<hi>{HIGH})|(?P<lo>{LOW}))"
-            rf"(?: (?P<t>{WORDS}))?{END}"
+            rf"(?: (?!(?:in|on|at|for|from|of|among|during|by|with)\b)(?P<t>{WORDS}))?{END}"
         )
         if not found:
             return False
@@ -313,7 +325,10 @@ def _take_which(cutter: _Cutter, query: Query) -> bool:
         query.most = (found["hi"] or found["lo"]).lower() in {"most", "fewest", "least"}
         words = found["t"] or ""
         if not words and (
-            tail := re.search(rf"(?P<t>\b(?:average|mean|total|median) {WORDS}){END}", found[0])
+            tail := re.search(
+                rf"(?P<t>\b(?:average|mean|total|median) (?!(?:{HIGH}|{LOW})\b){WORDS}){END}",
+                found[0],
+            )
         ):
             words = tail["t"]
         _take_target(query, words)

@@ -40,37 +40,39 @@ def _library() -> tuple[tuple[str, str], ...]:
     return (*imports, *(item for item in pieces.items() if item not in imports))
 
 
-def _unneeded(dialects: Iterable[str], query: Query) -> set[str]:
-    """Return the names of the functions that a query never calls."""
+def _unneeded(dialects: Iterable[str], queries: tuple[Query, ...]) -> set[str]:
+    """Return the names of the functions that these queries never call."""
     names = list(dialects)
-    listing = query.ops in (["rows"], ["value"])
+    listings = [query.ops in (["rows"], ["value"]) for query in queries]
+    both = list(zip(queries, listings, strict=True))
     rules = {
         "flat read_json": not any(".json" in n or ".ndjson" in n for n in names),
         "HtmlTables read_html": not any(n.endswith((".html", ".htm")) for n in names),
         "joined": len(names) == 1,
-        "share": query.ops != ["share"],
-        "listing": not listing,
-        "write": not query.output,
-        "compare": not query.filters,
-        "keys order_of grouped": not query.group or listing,
-        "scalar": bool(query.group) or listing,
-        "as_product": query.ops != ["sum"],
+        "share": all(query.ops != ["share"] for query in queries),
+        "listing": not any(listings),
+        "write": not any(query.output for query in queries),
+        "compare": not any(query.filters for query in queries),
+        "keys order_of grouped": all(not query.group or listing for query, listing in both),
+        "scalar": all(query.group or listing for query, listing in both),
+        "as_product": all(query.ops != ["sum"] for query in queries),
+        "together": len(queries) == 1,
     }
     return {name for words, idle in rules.items() if idle for name in words.split()}
 
 
-def table_program(question: str, dialects: dict[str, Dialect], query: Query) -> str:
+def table_program(question: str, dialects: dict[str, Dialect], queries: tuple[Query, ...]) -> str:
     """Return the program that answers a question from tables."""
     assumed = {name: dialect.as_dict() for name, dialect in dialects.items()}
-    idle = _unneeded(dialects, query)
+    idle = _unneeded(dialects, queries)
     return "\n".join(
         [
             f"QUESTION = {question!r}",
-            f"OUTPUTS = {[query.output] if query.output else []!r}",
+            f"OUTPUTS = {list(dict.fromkeys(q.output for q in queries if q.output))!r}",
             f"DIALECTS = {pformat(assumed, sort_dicts=False, width=100)}",
-            f"QUERY = {pformat(query.as_dict(), sort_dicts=False, width=100)}",
+            f"QUERIES = {pformat([q.as_dict() for q in queries], sort_dicts=False, width=100)}",
             *(text for text, name in _library() if name not in idle),
-            "main(DIALECTS, QUERY)\n",
+            "main(DIALECTS, QUERIES)\n",
         ]
     )
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from models.embedded.dialect import Dialect, from_tips, mend, plain
 from models.embedded.pages import answer_from_page, looks_tabular, saved_name
-from models.embedded.query import parse_query
+from models.embedded.questions import parse_queries
 from models.embedded.rendering import (
     dialects_of,
     outputs_of,
@@ -107,7 +107,7 @@ def _table_move(
 
 
 def _run(thought: str, work: TableWork, dialects: dict[str, Dialect]) -> Move:
-    code = table_program(work.question, dialects, work.query)
+    code = table_program(work.question, dialects, work.queries)
     return Move(thought, "python", {"code": code})
 
 
@@ -161,12 +161,12 @@ def _page_move(
         )
     if not fetches[-1].ok:
         return _decline(f"The page could not be fetched: {fetches[-1].text[:300]}", tools)
-    if tabular and (query := parse_query(question, files)):
+    if tabular and (queries := parse_queries(question, files)):
         own = _own(question, steps)
         said = _answer_in(own[-1][0].report) if own and own[-1][0].outcome == "success" else ""
         if said:
             return _answer(said, outputs_of(own[-1][1]), tools)
-        return _table_move(TableWork(question, (name,), query), own, tips, tools)
+        return _table_move(TableWork(question, (name,), queries), own, tips, tools)
     answer = answer_from_page(question, fetches[-1].text)
     nothing = f"I found nothing on {work.url} that answers {question!r}."
     return _answer(answer, [], tools) if answer else _decline(nothing, tools)

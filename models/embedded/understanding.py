@@ -4,7 +4,8 @@ import re
 from dataclasses import dataclass
 
 from models.embedded.arithmetic import calculation
-from models.embedded.query import Query, parse_query
+from models.embedded.query import Query, take_output
+from models.embedded.questions import parse_queries
 from models.embedded.textops import text_work
 
 TABLE_ENDINGS = (".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".json")
@@ -27,11 +28,17 @@ _STEP = re.compile(
     r"|rename|move|copy|replace|extract|sort|fetch|convert"
     r"|(?:write|save|store|put|export)(?! (?:it|them|this|that|the (?:results?|answer"
     r"|table|list))\b))\b)"
-    r"|\n?\s*(?:^|(?<=\s))(?:\d+[.)]|[-*])\s+(?=[A-Z])|(?<=[.?!])\s+(?=(?:What|Which"
-    r"|How|Who|When|List|Count|Find|Compute|Calculate|Rename|Move|Copy|Replace|Extract"
+    r"|\n?\s*(?:^|(?<=\s))\d+[.)]\s+(?=[A-Z])|(?:^|\n)\s*[-*]\s+(?=[A-Z])|(?<=[.?!])\s+(?=(?:What|Which"
+    r"|How|Who|When|List|Count|Find|Give|Compute|Calculate|Rename|Move|Copy|Replace|Extract"
     r"|Sort|Convert)\b)",
     re.IGNORECASE,
 )
+_TOGETHER = re.compile(
+    r"\b(?:write|save|store|put|export) (?:both|all|them|everything"
+    r"|the (?:results|answers|figures))\b",
+    re.IGNORECASE,
+)
+"""All answers belong into one file, so that one program has to give them."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +47,7 @@ class TableWork:
 
     question: str
     files: tuple[str, ...]
-    query: Query
+    queries: tuple[Query, ...]
 
 
 @dataclass(frozen=True)
@@ -66,6 +73,9 @@ Work = TableWork | CodeWork | PageWork
 
 def parts_of(task: str) -> list[str]:
     """Return the pieces of a task that follow one another, at least one."""
+    output = take_output(task, ())[1]
+    if output and _TOGETHER.search(task) and not re.search(r"https?://", task):
+        return [task.strip()]
     protected = re.sub(r"(?<=\d)\.(?=\d)|(?<=\w)\.(?=\w)", "\x00", task)
     pieces = [p.replace("\x00", ".").strip(" \n,;") for p in re.split(_STEP, protected) if p]
     pieces = [p for p in pieces if re.search(r"\w{2}", p)]
@@ -102,8 +112,8 @@ def understand(text: str, files: tuple[str, ...]) -> Work | None:
     if found := text_work(question, files):
         return CodeWork(question, *found)
     tables = choose_tables(question, files)
-    query = parse_query(question, files) if tables else None
-    return TableWork(question, tables, query) if query else None
+    queries = parse_queries(question, files) if tables else ()
+    return TableWork(question, tables, queries) if queries else None
 
 
 def choose_tables(question: str, files: tuple[str, ...]) -> tuple[str, ...]:

@@ -14,9 +14,17 @@ WORD = r"[^\s|,;:?!]*[^\s|,;:?!.]"
 WORDS = rf"{WORD}(?: {WORD}){{0,4}}?"
 LEFT = re.compile(
     r"\b(?:average|mean|median|total|sum|how many|maximum|minimum|percent\w*|highest|lowest|largest"
-    r"|smallest|write|save|then|rank|ratio|divided|minus|plus|versus|vs|compare)\b",
+    r"|smallest|most|fewest|write|save|then|rank|ratio|divided|minus|plus|versus|vs|compare"
+    r"|differ\w*|weighted|cumulative|running|rolling|half|twice|double|second|third|fourth|fifth"
+    r"|\d+(?:nd|rd|th)|first|last|past|previous|next|latest|earliest|newest|recent\w*|but|nor"
+    r"|neither|never|none|no(?! ?[\d.])|not|per|each|every|(?:ha[sd]|have|having|with) (?:an?|any)"
+    r"|and (?:what|which|who|when|where))\b"
+    r"|\b(?:what|which) (?:is|was|are|were) (?:the )?"
+    r"(?!(?:the|of|all|correct|overall|in)\b)[a-z]"
+    r"|[a-z_]{3,} ?[/÷+] ?[a-z_]{3,}|(?:^|[ |])[-/+÷] (?=\w)",
     re.IGNORECASE,
 )
+"""What may not be left of a question that was understood."""
 OPS = {
     "mean": r"average|mean|avg",
     "median": r"median",

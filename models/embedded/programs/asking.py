@@ -3,12 +3,11 @@
 from datetime import datetime
 from typing import Any
 
-from models.embedded.programs.computing import measure, write
-from models.embedded.programs.matching import date_column, need_column
+from models.embedded.programs.computing import Result, dated, measure, write
+from models.embedded.programs.matching import date_column, need_column, stem
 from models.embedded.programs.reading import (
     DataProblem,
     Row,
-    dates,
     number,
     numbers,
     read_table,
@@ -25,14 +24,23 @@ def keep(plan: Plan, query: dict[str, Any], rows: list[Row]) -> tuple[list[Row],
     said: list[str] = []
     for column, values in plan.wanted.items():
         lowered = {value.lower() for value in values}
-        excluded = bool(lowered & set(query["excluded"]))
+        excluded = any(is_excluded(value, query) for value in lowered)
         rows = [r for r in rows if (r.get(column, "").lower() in lowered) != excluded]
         said.append(f"{column} {'is not' if excluded else '='} {' or '.join(values)}")
     for phrase, sign, value in query["filters"]:
         column = best_part(phrase, plan.columns)[0] or need_column(phrase, plan.columns)
         rows = compare(rows, column, sign, value, plan.dialects[column])
         said.append(f"{column} {sign} {value}")
+    used = [value.lower() for values in plan.wanted.values() for value in values]
+    for word in query["excluded"]:
+        if not any(is_excluded(value, {"excluded": [word]}) for value in used):
+            stop(f"no value matches {word!r}, which is to be left out")
     return rows, said
+
+
+def is_excluded(value: str, query: dict[str, Any]) -> bool:
+    """Return whether the question leaves a value out."""
+    return any(value.startswith((word, stem(word))) for word in query["excluded"])
 
 
 def compare(
@@ -54,7 +62,7 @@ def within(plan: Plan, query: dict[str, Any], said: list[str]) -> list[Row]:
     if not query["periods"] and not query["parts"]:
         return plan.rows
     column = date_column(plan.columns, plan.rows, query["rest"])
-    pairs = dates(plan.rows, column, plan.dialects[column])
+    pairs = dated(plan, column, plan.rows)
     for start, end in query["periods"]:
         pairs = [(r, d) for r, d in pairs if start <= d.isoformat() < (end or "9999")]
         said.append(
@@ -102,9 +110,13 @@ def check(plan: Plan, query: dict[str, Any]) -> None:
         stop("\n".join(problems))
 
 
-def main(dialects: dict[str, dict[str, Any]], query: dict[str, Any]) -> None:
-    """Read, match, filter, compute, check, and print the answer."""
-    tables, problem = readable(dialects)
+def answer(
+    tables: list[Table],
+    problem: Exception | None,
+    dialects: dict[str, dict[str, Any]],
+    query: dict[str, Any],
+) -> tuple[Plan, Result]:
+    """Match, filter and compute one query."""
     plan = choose(query, tables, problem)
     for name, columns, _ in reversed(tables):
         plan.dialects |= {column: {**dialects[name], "file": name} for column in columns}
@@ -118,8 +130,30 @@ def main(dialects: dict[str, dict[str, Any]], query: dict[str, Any]) -> None:
         stop(f"no row is left{where}")
     if query["ops"] == ["share"] and len(conditions) != 1:
         stop(f"expected one condition for a share, found {len(conditions)}{where}")
-    heads, table, answer = measure(plan, query, rows, base, where)
-    if query["output"]:
-        write(query["output"], heads, table, answer)
-        answer += f"\nWritten to {query['output']}."
-    say("ANSWER: " + answer)
+    heads, table, text = measure(plan, query, rows, base, where)
+    return plan, (heads, table, "\n".join([text, *plan.remarks]))
+
+
+def together(plans: list[Plan], queries: list[dict[str, Any]]) -> None:
+    """Stop when it is not said to which of several questions a condition belongs."""
+    facts = [
+        (p.wanted, q["filters"], q["periods"], q["parts"], "" if q["pick"] else q["group"])
+        for p, q in zip(plans, queries, strict=True)
+    ]
+    for n, query in enumerate(queries):
+        if query["elliptic"] and str(facts[n]) != str(facts[n - 1]):
+            stop("a condition or a group is said of one figure only; ask for each by itself")
+
+
+def main(dialects: dict[str, dict[str, Any]], queries: list[dict[str, Any]]) -> None:
+    """Read, answer each query, and write the results once they are all sound."""
+    tables, problem = readable(dialects)
+    found = [answer(tables, problem, dialects, query) for query in queries]
+    if len(queries) > 1:
+        together([plan for plan, _ in found], queries)
+    text = "\n".join(result[2] for _, result in found)
+    output = queries[0]["output"]
+    if output and not any(plan.odd for plan, _ in found):
+        write(output, [result for _, result in found])
+        text += f"\nWritten to {output}."
+    say("ANSWER: " + text)

@@ -5,6 +5,7 @@ import json
 import math
 import re
 import statistics
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from models.embedded.programs.reading import DATE_SHAPE, Row, dates, numbers, st
 from models.embedded.programs.resolving import UNITS, Plan
 
 Cells = list[list[str]]
+Result = tuple[list[str], Cells, str]
 ADDITIVE = set(
     re.findall(
         r"\S+",
@@ -68,6 +70,21 @@ def is_numeric(column: str, rows: list[Row]) -> bool:
     return len(figures) > 0.8 * len(cells) > 0 and not any(DATE_SHAPE.search(c) for c in cells[:9])
 
 
+def dated(plan: Plan, column: str, rows: list[Row]) -> list[tuple[Row, datetime]]:
+    """Return the rows with their dates, and remark when the order of day and month is a guess."""
+    pairs = dates(rows, column, plan.dialects[column])
+    order = plan.dialects[column]["dates"]
+    if order in {"DMY", "MDY"} and all(max(d.day, d.month) <= 12 for _, d in pairs):
+        every = dates(plan.rows, column, plan.dialects[column])
+        remark = (
+            f"Note: dates in {column} such as {pairs[0][0][column] if pairs else ''} are read with"
+            f" the {'day' if order == 'DMY' else 'month'} first; no row shows which is meant."
+        )
+        if all(d.day <= 12 for _, d in every) and remark not in plan.remarks:
+            plan.remarks.append(remark)
+    return pairs
+
+
 def keys(plan: Plan, query: dict[str, Any], rows: list[Row]) -> list[tuple[str, Row]]:
     """Return each row with the name of its group."""
     group: str = query["group"]
@@ -77,7 +94,7 @@ def keys(plan: Plan, query: dict[str, Any], rows: list[Row]) -> list[tuple[str, 
         return [(row.get(plan.group, "") or "(empty)", row) for row in rows]
     column = date_column(plan.columns, plan.rows, query["rest"])
     forms = {"@year": "%Y", "@month": "%Y-%m", "@day": "%Y-%m-%d", "@hour": "%H", "@week": "%G-W%V"}
-    pairs = dates(rows, column, plan.dialects[column])
+    pairs = dated(plan, column, rows)
     if group == "@weekday":
         return [(DAYS[day.weekday()], row) for row, day in pairs]
     if group == "@quarter":
@@ -91,11 +108,20 @@ def figures(plan: Plan, rows: list[Row]) -> list[tuple[Row, float]]:
     """Return the rows that hold what is measured, with the figure."""
     if not plan.target:
         stop("the question does not say which column to compute with")
+    if tokens(plan.target)[-1] == "id":
+        stop(f"{plan.target!r} only names things: it is nothing to compute with")
     pairs = numbers(rows, plan.target, plan.dialects[plan.target])
     if plan.times:
         factors = {id(r): f for r, f in numbers(rows, plan.times, plan.dialects[plan.times])}
         pairs = [(r, f * factors[id(r)]) for r, f in pairs if id(r) in factors]
     return pairs
+
+
+def judge(plan: Plan, column: str, rows: list[Row]) -> None:
+    """Print range and oddities of a column, in the light of all its rows."""
+    dialect = plan.dialects[column]
+    whole, used = ([f for _, f in numbers(some, column, dialect)] for some in (plan.rows, rows))
+    plan.odd = summarise(column, whole, used) or plan.odd
 
 
 def settle(plan: Plan, query: dict[str, Any]) -> list[str]:
@@ -136,7 +162,7 @@ def one(op: str, pairs: list[tuple[Row, float]], rows: list[Row], target: str | 
 
 def measure(
     plan: Plan, query: dict[str, Any], rows: list[Row], base: list[Row], where: str
-) -> tuple[list[str], Cells, str]:
+) -> Result:
     """Return the head and the rows of the resulting table, and the answer in words."""
     if query["ops"] in (["value"], ["rows"]):
         return listing(plan, query, rows, where)
@@ -150,8 +176,7 @@ def measure(
     pairs = figures(plan, rows) if wants_figures else []
     for column in (plan.target, plan.times):
         if column and wants_figures:
-            whole = numbers(plan.rows, column, plan.dialects[column])
-            summarise(column, [figure for _, figure in whole])
+            judge(plan, column, rows)
     if wants_figures and not pairs:
         stop(f"no row has a value in {label}{where}")
     unit = "" if plan.times else unit_of(plan.target, query["unit"])
@@ -186,7 +211,7 @@ def scalar(
     used: list[tuple[Row, float]],
     unit: str,
     where: str,
-) -> tuple[list[str], Cells, str]:
+) -> Result:
     """Word the answer to a question for single figures."""
     cells = [shown(v, digits_of(op, query)) for op, v in zip(ops, results, strict=True)]
     units = ["" if op in {"count", "distinct"} else unit for op in ops]
@@ -224,7 +249,7 @@ def grouped(
     heads: list[str],
     unit: str,
     where: str,
-) -> tuple[list[str], Cells, str]:
+) -> Result:
     """Word the answer to a question for figures by group."""
     name = plan.group or query["group"].strip("@")
     table.sort(key=lambda line: order_of(line[0]))
@@ -267,10 +292,10 @@ def markdown(heads: list[str], cells: Cells) -> str:
 
 def share(
     plan: Plan, query: dict[str, Any], rows: list[Row], base: list[Row], where: str
-) -> tuple[list[str], Cells, str]:
+) -> Result:
     """Word the answer to a question for a part of the whole."""
     if plan.target and is_numeric(plan.target, plan.rows):
-        summarise(plan.target, [f for _, f in figures(plan, base)])
+        judge(plan, plan.target, base)
         part, whole = (math.fsum(f for _, f in figures(plan, r)) for r in (rows, base))
         label = plan.target
     else:
@@ -282,9 +307,7 @@ def share(
     return [f"share of {label}"], [[cell]], text
 
 
-def listing(
-    plan: Plan, query: dict[str, Any], rows: list[Row], where: str
-) -> tuple[list[str], Cells, str]:
+def listing(plan: Plan, query: dict[str, Any], rows: list[Row], where: str) -> Result:
     """Word the answer to a question for values or rows."""
     if query["sort_by"]:
         column = find_column(query["sort_by"], plan.columns)
@@ -315,17 +338,20 @@ def listing(
     return [plan.target], [[v] for v in values], f"The {plan.target}{where} {said}."
 
 
-def write(name: str, heads: list[str], cells: Cells, answer: str) -> None:
-    """Write the result into a file of the kind that its name tells."""
+def write(name: str, results: list[Result]) -> None:
+    """Write the results into a file of the kind that its name tells."""
     path = Path(name)
     path.parent.mkdir(parents=True, exist_ok=True)
     if name.endswith((".csv", ".tsv")):
         with path.open("w", newline="", encoding="utf-8") as stream:
             writer = csv.writer(stream, delimiter="\t" if name.endswith(".tsv") else ",")
-            writer.writerows([heads, *cells])
+            for n, (heads, cells, _) in enumerate(results):
+                writer.writerows([*([[]] if n else []), heads, *cells])
     elif name.endswith(".json"):
-        records = [dict(zip(heads, line, strict=True)) for line in cells]
-        path.write_text(json.dumps(records, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        tables = [[dict(zip(h, line, strict=True)) for line in c] for h, c, _ in results]
+        data = tables if len(tables) > 1 else tables[0]
+        path.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     else:
         title = f"# {path.stem.replace('_', ' ').capitalize()}\n\n" if name.endswith(".md") else ""
-        path.write_text(f"{title}{answer}\n", encoding="utf-8")
+        text = "\n\n".join(text for _, _, text in results)
+        path.write_text(f"{title}{text}\n", encoding="utf-8")

@@ -29,6 +29,7 @@ ALIKE = [
     {"number", "no", "num", "nr"},
 ]
 
+FILLERS = {"the", "of", "in", "on", "is", "at", "no", "to", "and", "or", "for"}
 SHORT_UNITS = set(
     re.findall(
         r"\S+",
@@ -117,14 +118,16 @@ def find_values(rest: str, columns: list[str], rows: list[Row]) -> tuple[dict[st
     wanted: dict[str, list[str]] = {}
     for value in sorted(known, key=len, reverse=True):
         quoted = f"'{value}'" in rest
-        if not quoted and (len(value) < 2 or not re.search(r"[^\W\d]", value)):
+        if not quoted and not re.search(r"[^\W\d]", value):
             continue
-        if (
-            value.lower() in {"the", "of", "in", "on", "is", "at", "no", "to", "and", "or", "for"}
-            and not quoted
-        ):
+        if len(value) == 1:
+            near = rf"(?<=\b{re.escape(tokens(known[value])[-1])} )(?i:{value})(?!\w)"
+            alone = rf"(?<![\w.'])(?-i:{value.upper()})(?![\w'])"
+            hit = re.search(near, rest) or re.search(alone, rest)
+        elif value.lower() in FILLERS and not quoted:
             continue
-        hit = whole(value, rest)
+        else:
+            hit = whole(value, rest)
         if hit:
             wanted.setdefault(known[value], []).append(value)
             rest = rest[: hit.start()] + " | " + rest[hit.end() :]

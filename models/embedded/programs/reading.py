@@ -179,12 +179,13 @@ def numbers(rows: list[Row], column: str, dialect: dict[str, Any]) -> Pairs:
     return pairs
 
 
-def summarise(column: str, figures: list[float]) -> None:
-    """Print range and oddities of a column, for whoever judges the result."""
-    if not figures:
-        return
-    say(f"column {column!r}: {len(figures)} numbers, min {min(figures):g}, max {max(figures):g}")
-    for extreme in (min(figures), max(figures)):
+def summarise(column: str, figures: list[float], used: list[float]) -> bool:
+    """Print range and oddities of the used figures, and return whether there are oddities."""
+    if not used:
+        return False
+    say(f"column {column!r}: {len(used)} numbers, min {min(used):g}, max {max(used):g}")
+    found = False
+    for extreme in {min(figures), max(figures)} & set(used):
         rest = [f for f in figures if f != extreme]
         if len(rest) < 3:
             continue
@@ -194,10 +195,12 @@ def summarise(column: str, figures: list[float]) -> None:
         nines = re.fullmatch(r"-?99+", f"{extreme:g}") and gap > span
         below = extreme < 0 and extreme == int(extreme) and times > 1 and gap > 2 * span
         if nines or (below and span > 0):
+            found = True
             say(
                 f"odd: {extreme:g} occurs {times} times in column {column!r}, far outside the"
                 f" rest ({min(rest):g} to {max(rest):g})"
             )
+    return found
 
 
 def date(value: str, order: str) -> datetime:

@@ -11,9 +11,29 @@ from models.embedded.programs.reading import DataProblem, Row, say, stop
 Table = tuple[str, list[str], list[Row]]
 UNITS = re.compile(
     r"euros?|dollars?|pounds?|eur|usd|gbp|chf|celsius|fahrenheit|degrees?|°[cf]|k?m|cm"
-    r"|mm|k?g|kwh|hours?"
+    r"|mm|k?g|kwh|hours?|h|min|f|c|l|s|pct|miles?|days?|weeks?"
     r"|minutes?|seconds?|percent|pct|%|[mµu]g/m[³3]|hpa|mbar|m/s|km/h|litres?|liters?|ms|[$€£]"
 )
+SHORT = {
+    "euro": "eur",
+    "€": "eur",
+    "dollar": "usd",
+    "$": "usd",
+    "pound": "gbp",
+    "£": "gbp",
+    "celsius": "c",
+    "°c": "c",
+    "fahrenheit": "f",
+    "°f": "f",
+    "hour": "h",
+    "minute": "min",
+    "second": "s",
+    "percent": "pct",
+    "%": "pct",
+    "liter": "l",
+    "litre": "l",
+}
+"""Units as column names write them."""
 GENERIC = set(
     re.findall(
         r"\S+",
@@ -25,7 +45,11 @@ GENERIC = set(
         "there these they this those to value values was we were what when where which who "
         "whole whose will with within you your one s day date dates time period using based "
         "measured observed entire most any order orders case cases respectively individual "
-        "answer question per or exactly",
+        "answer question per or exactly place placed make sell sold buy bought ordered score "
+        "scored fell fall earn earns work works happen happened occur occurred take took taken "
+        "come came used live lives play played register registered held listed appear together "
+        "both people person employee employees everything rounded round result results daily "
+        "store go went during least",
     )
 )
 
@@ -46,6 +70,10 @@ class Plan:
     fit: float = 0
     """How much of the question the table explains."""
     name: str = ""
+    remarks: list[str] = field(default_factory=list[str])
+    """What has to be said beside the answer."""
+    odd: bool = False
+    """Whether a figure cannot be a measurement."""
 
 
 def best_part(phrase: str, columns: list[str], least: float = 0.55) -> tuple[str | None, str]:
@@ -79,7 +107,7 @@ def resolve(query: dict[str, Any], columns: list[str], rows: list[Row]) -> Plan:
             wanted, left = find_values(query["target"], columns, rows)
             plan.wanted.update(wanted)
             plan.missing += [] if wanted and query["pick"] else [query["target"]]
-        rest += " | " + (left if not countable else re.sub(r"(\w+)$", r"\1s", left).lower())
+        rest += " | " + (left if not countable else left.lower())
     if query["times"]:
         plan.times, left = best_part(query["times"], columns)
         plan.missing += [] if plan.times else [query["times"]]
@@ -96,7 +124,7 @@ def resolve(query: dict[str, Any], columns: list[str], rows: list[Row]) -> Plan:
         rest += " | " + left
     values, rest = find_values(rest, columns, rows)
     plan.wanted.update(values)
-    plan.missing += unmatched(rest, columns, query["known"].split())
+    plan.missing += unmatched(rest, plan, {**query, "units": list(query["units"])})
     named = [query["target"] if plan.target else "", query["group"] if plan.group else ""]
     found = [likeness(p, c or "") for p, c in zip(named, [plan.target, plan.group], strict=True)]
     plan.fit = sum(found) + len(plan.wanted) + len(query["filters"]) + is_named(query, columns)
@@ -117,35 +145,38 @@ def as_product(phrase: str, columns: list[str]) -> tuple[str | None, str | None,
     return None, None, phrase
 
 
-def unmatched(rest: str, columns: list[str], known: list[str]) -> list[str]:
-    """Return the words that have to mean something but fit neither column nor value."""
+def unmatched(rest: str, plan: Plan, query: dict[str, Any]) -> list[str]:
+    """Return the words that fit neither column nor value; remark on columns without a part."""
     found: list[str] = []
+    used = [plan.target, plan.times, plan.group, *plan.wanted]
+    used += [best_part(phrase, plan.columns)[0] for phrase, _, _ in query["filters"]]
     for piece in rest.split("|"):
         words = re.findall(r"'[^']+'|[^\s,.;:?!()\"]+", piece)
         for before, word in pairwise(["", *words]):
             plain = word.strip("'").lower()
-            if (
-                not re.search(r"\w", word)
-                or plain in GENERIC
-                or stem(plain) in known
-                or UNITS.fullmatch(plain)
-                or find_column(plain, columns, 0.55)
-            ):
+            known = plain in GENERIC or stem(plain) in query["known"].split()
+            if known or not re.search(r"\w", word):
                 continue
-            pressing = word[0] in "'\"" or word[0].isupper() or any(c.isdigit() for c in word)
-            if pressing or before.lower() in {
-                "in",
-                "for",
-                "from",
-                "by",
-                "of",
-                "with",
-                "not",
-                "except",
-                "at",
-            }:
+            if UNITS.fullmatch(plain):
+                query["units"].append(plain)
+                continue
+            column = find_column(plain, plan.columns, 0.55)
+            if column is None or (before.lower() == "and" and column not in used):
                 found.append(word)
-    return found
+            elif before.lower() in {"of", "by"} and not (
+                column[-2:] == "id" or find_column(plain, [c for c in used if c], 0.55)
+            ):
+                plan.remarks.append(f"Note: {word!r} was not taken as a condition.")
+    return found + [unit for unit in query["units"] if unit and not fits(unit, used)]
+
+
+def fits(unit: str, used: list[str | None]) -> bool:
+    """Return whether a unit is that of a used column, as far as their names tell units."""
+    ends = [re.split(r"[_\W]+", column.lower().strip(")] "))[-1] for column in used if column]
+    known = [SHORT.get(end, end) for end in ends if UNITS.fullmatch(end)]
+    unit = re.sub(r"degrees? (?=.)| old$", "", unit.lower())
+    unit = SHORT.get(unit.rstrip("s"), unit)
+    return unit in {*known, "degree"} or not known
 
 
 def joined(tables: list[Table]) -> tuple[list[str], list[Row], str]:
