@@ -16,6 +16,8 @@ import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
+from math import inf, isfinite
 from pathlib import Path
 from statistics import mean, median
 from typing import Literal, get_args
@@ -151,6 +153,7 @@ async def play(world: World, condition: Condition, runs: int, folder: Path) -> P
         folder=folder,
         settings=RecallSettings() if measured else RecallSettings(withhold=0.0),
         receipts=settings,
+        make_id=(f"{number:026d}" for number in count()).__next__,
     )
     by_id = await _plant(memory, world)
     receipts = Receipts(database, MemoryStore(database, embedder), settings)
@@ -189,11 +192,12 @@ def report(played: Mapping[Condition, Sequence[Played]]) -> dict[str, object]:
     natures: dict[Nature, list[Fate]] = defaultdict(list)
     for fate in fates:
         natures[fate.nature].append(fate)
+    harmful = natures["harmful"]
+    gone = [fate.moved_after or inf for fate in harmful]
     quarantined = [
-        fate.moved_after
-        for fate in natures["harmful"]
-        if fate.status == "quarantined" and fate.moved_after is not None
+        fate.moved_after for fate in harmful if fate.moved_after and fate.status == "quarantined"
     ]
+    harmless = [fate for fate in fates if fate.nature != "harmful"]
     return {
         "worlds": len(worlds),
         "runs": len(worlds[0].chances),
@@ -203,6 +207,10 @@ def report(played: Mapping[Condition, Sequence[Played]]) -> dict[str, object]:
         ),
         "ever_missed": _share(sum(fate.misses > 0 for fate in looked), len(looked)),
         "uses_until_quarantine": median(quarantined) if quarantined else None,
+        "uses_until_gone": median(gone) if isfinite(median(gone)) else None,
+        "false_quarantine": _share(
+            sum(fate.status == "quarantined" for fate in harmless), len(harmless)
+        ),
         "fates": {nature: _fates(found) for nature, found in natures.items()},
         "success": {
             name: round(mean(mean(one.chances) for one in found), 4)

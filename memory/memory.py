@@ -2,12 +2,13 @@
 
 import hashlib
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from memory.base import Embedder, IndexUnavailableError, MemoryStoreError, discover
 from memory.database import Database
 from memory.gates import Proposal, refusal
+from memory.ids import new_id
 from memory.indexer import Indexer
 from memory.recall import Recaller, RecallSettings
 from memory.receipts.receipts import Receipts
@@ -200,7 +201,7 @@ class Memory:
             await self._indexer.close()
 
 
-def build_memory(
+def build_memory(  # noqa: PLR0913 - everything a memory is made of comes in here
     database: Database,
     embedder: Embedder | None,
     *,
@@ -209,11 +210,13 @@ def build_memory(
     settings: RecallSettings | None = None,
     receipts: ReceiptSettings | None = None,
     known_hosts: Collection[str] = (),
+    make_id: Callable[[], str] = new_id,
 ) -> Memory:
     """Put memory together on a database whose tables exist.
 
     `folder` is where an index that keeps files may keep them; without an embedder there is
-    no index, and search goes by words.
+    no index, and search goes by words. What is withheld from a run hangs on the ids of run
+    and entry, so `make_id` is what a simulation that can be repeated hands in.
 
     Raises:
         MemoryStoreError: there is no index of that name.
@@ -229,6 +232,6 @@ def build_memory(
         indexer = Indexer(database, embedder, backends[index](folder / index / space))
     log = UseLog(database)
     recaller = Recaller(database, log, embedder=embedder, indexer=indexer, settings=settings)
-    store = MemoryStore(database, embedder)
+    store = MemoryStore(database, embedder, make_id=make_id)
     judge = Receipts(database, store, receipts)
     return Memory(store, recaller, log, judge, indexer=indexer, known_hosts=known_hosts)

@@ -1,7 +1,7 @@
 """The truth about what was learned: SQL rows, immutable versions, one transaction a change."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from sqlalchemy import Connection, select, update
 from sqlalchemy.exc import IntegrityError
@@ -10,6 +10,7 @@ from memory.base import Embedder, EntryNotFoundError, MemoryStoreError, StaleVer
 from memory.database import Database
 from memory.duplicates import find_twin, name_is_taken
 from memory.identity import content_hash
+from memory.ids import new_id
 from memory.records import Entry, Kind, Provenance, Remembered, Shortcut, Status, Tip
 from memory.rows import (
     add_version,
@@ -32,9 +33,16 @@ _LOG = logging.getLogger(__name__)
 class MemoryStore:
     """Entries with their whole history; nothing is ever changed in place or deleted."""
 
-    def __init__(self, database: Database, embedder: Embedder | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        embedder: Embedder | None = None,
+        *,
+        make_id: Callable[[], str] = new_id,
+    ) -> None:
         self.database = database
         self.embedder = embedder
+        self._make_id = make_id
 
     async def remember(
         self,
@@ -69,7 +77,7 @@ class MemoryStore:
         if name_is_taken(connection, draft.body, draft.namespace):
             reason = "name_taken: another Shortcut with other steps has this name; choose another"
             return Remembered(outcome="refused", reason=reason)
-        entry = insert(connection, draft, status, space=self._space)
+        entry = insert(connection, draft, status, space=self._space, entry_id=self._make_id())
         return Remembered(outcome="new", entry=entry)
 
     async def get(self, entry_id: str) -> Entry:

@@ -6,7 +6,6 @@ from sqlalchemy import Connection, func, select, update
 
 from memory.base import MemoryStoreError, StaleVersionError
 from memory.identity import content_hash, merge_key
-from memory.ids import new_id
 from memory.records import Entry, Provenance, Remembered, Scope, Shortcut, Status, Tip
 from memory.rows import add_version, insert_new, load, note, now
 from memory.tables import entries, evidence, versions
@@ -22,11 +21,13 @@ class Draft:
     vector: bytes | None
 
 
-def insert(connection: Connection, draft: Draft, status: Status, *, space: str | None) -> Entry:
+def insert(
+    connection: Connection, draft: Draft, status: Status, *, space: str | None, entry_id: str
+) -> Entry:
     """Write an entry with its first version and its first witness."""
     body = draft.body
     entry = Entry(
-        id=new_id(),
+        id=entry_id,
         namespace=draft.namespace,
         kind=body.kind,
         status=status,

@@ -24,11 +24,11 @@ from memory.receipts.settings import ReceiptSettings
 
 _TOWARDS_ALL = 4.0
 """Runs' worth of the mean of all families in the mean of each."""
-_TOWARDS_POOLED = 4.0
-"""Runs' worth of the variance of both sides in the variance of each."""
-_PRIOR_RUNS = 2.0
-"""Runs' worth of the variance known beforehand in the variance of both sides; with that of a
-coin for success this is the spirit of Agresti and Caffo (2000): all equal is not certainty."""
+_PRIOR_RUNS = 4.0
+"""Runs' worth of the variance known beforehand in the variance of each side. With that of a
+coin for success this is the spirit of Agresti and Caffo (2000): that the few runs on one side
+were all alike is no certainty. Without it intervals missed almost twice too often when 10 %
+were withheld and the effect was large."""
 
 
 @dataclass(frozen=True)
@@ -78,13 +78,10 @@ def compare(
     if shown is None or withheld is None:
         return None
     known = 0.25 if binary else overall.variance
-    runs = shown.runs + withheld.runs
-    squares = shown.spread * shown.runs + withheld.spread * withheld.runs
-    pooled = (squares + _PRIOR_RUNS * known) / max(runs - 2 + _PRIOR_RUNS, 1.0)
     return Difference(
         effect=shown.mean - withheld.mean,
-        noise_with=_noise(shown, pooled),
-        noise_without=_noise(withheld, pooled),
+        noise_with=_noise(shown, known),
+        noise_without=_noise(withheld, known),
         runs_with=shown.runs,
         runs_without=withheld.runs,
     )
@@ -147,6 +144,6 @@ def _weight(cell: Cell) -> float:
     return 1 / (1 - cell.probability) if cell.shown else 1 / cell.probability
 
 
-def _noise(side: _Side, pooled: float) -> float:
-    own = side.spread * side.runs + _TOWARDS_POOLED * pooled
-    return own / (side.runs + _TOWARDS_POOLED) / side.effective
+def _noise(side: _Side, known: float) -> float:
+    own = side.spread * side.runs + _PRIOR_RUNS * known
+    return own / (side.runs + _PRIOR_RUNS) / side.effective

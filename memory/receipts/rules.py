@@ -64,11 +64,12 @@ def verdict(belief: Belief, randomised: Estimate, settings: ReceiptSettings) -> 
 
 
 def _harms(evidence: Evidence, settings: ReceiptSettings) -> bool:
+    if evidence.shown < settings.quarantine_runs:
+        return False
     if evidence.failures < settings.quarantine_failures:
         return False
     known = evidence.randomised.high is not None and evidence.randomised.high < 0
-    believed = evidence.belief.p_harm >= settings.quarantine_probability
-    return known or (believed and evidence.shown >= settings.quarantine_runs)
+    return known or evidence.belief.p_harm >= settings.quarantine_probability
 
 
 def _is_idle(evidence: Evidence, settings: ReceiptSettings) -> bool:
@@ -77,9 +78,10 @@ def _is_idle(evidence: Evidence, settings: ReceiptSettings) -> bool:
 
 
 def _helps(evidence: Evidence, settings: ReceiptSettings) -> bool:
+    if evidence.shown < settings.promote_runs:
+        return False
     known = evidence.randomised.low is not None and evidence.randomised.low > 0
-    believed = evidence.belief.p_help >= settings.promote_probability
-    return known or (believed and evidence.shown >= settings.promote_runs)
+    return known or evidence.belief.p_help >= settings.promote_probability
 
 
 def _to(status: Status, why: str, evidence: Evidence) -> Transition:

@@ -15,7 +15,7 @@ class ReceiptSettings(Frozen):
     """Chance that an interval ever misses, however often one looks."""
     tuned_for_runs: int = Field(default=100, gt=0)
     """Number of runs at which the intervals are tightest; any choice is valid."""
-    min_arm: int = Field(default=3, ge=2)
+    min_arm: int = Field(default=8, ge=2)
     """Runs on each side before an interval is given: it holds for large samples only."""
     practical: float = Field(default=0.03, ge=0, lt=1)
     """Differences in the rate of success below this make no difference in practice."""
@@ -31,7 +31,7 @@ class ReceiptSettings(Frozen):
     """Different tasks in which an entry was shown before any rule speaks."""
     promote_probability: float = Field(default=0.9, gt=0, le=1)
     promote_runs: int = Field(default=5, ge=1)
-    quarantine_probability: float = Field(default=0.95, gt=0, le=1)
+    quarantine_probability: float = Field(default=0.9, gt=0, le=1)
     """The evaluation in `evals/` says what follows from it: how soon, and how often wrongly."""
     quarantine_runs: int = Field(default=8, ge=1)
     quarantine_failures: int = Field(default=2, ge=1)

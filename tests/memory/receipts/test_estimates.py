@@ -84,10 +84,9 @@ def test_with_one_chance_and_one_family_it_is_the_difference_of_the_rates() -> N
     difference = compare(found, by_family(found), binary=True)
     assert difference is not None
     assert difference.effect == pytest.approx(9 / 12 - 1 / 4)
-    # Spread of each side, both drawn together, then each drawn towards the pooled one.
-    pooled = (9 * 3 / 12 + 1 * 3 / 4 + 2 * 0.25) / 16
-    assert difference.noise_with == pytest.approx((9 * 3 / 12 + 4 * pooled) / 16 / 12)
-    assert difference.noise_without == pytest.approx((1 * 3 / 4 + 4 * pooled) / 8 / 4)
+    # The spread of each side, with four tosses of a coin in it.
+    assert difference.noise_with == pytest.approx((9 * 3 / 12 + 4 / 4) / 16 / 12)
+    assert difference.noise_without == pytest.approx((1 * 3 / 4 + 4 / 4) / 8 / 4)
 
 
 def test_runs_with_different_chances_are_weighted_by_what_happened_to_them() -> None:

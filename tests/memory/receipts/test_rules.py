@@ -64,8 +64,8 @@ def test_what_does_not_help_in_many_runs_is_retired() -> None:
 
 
 def test_an_interval_that_leaves_nought_out_is_enough() -> None:
-    harm = decide(evidence(span=(-0.5, -0.01), shown=4), SETTINGS)
-    help_ = decide(evidence(span=(0.01, 0.5), shown=4), SETTINGS)
+    harm = decide(evidence(span=(-0.5, -0.01), shown=8), SETTINGS)
+    help_ = decide(evidence(span=(0.01, 0.5), shown=5), SETTINGS)
     assert harm is not None
     assert help_ is not None
     assert (harm.status, help_.status) == ("quarantined", "active")
