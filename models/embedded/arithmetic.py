@@ -11,115 +11,36 @@ _ASK = (
     r"|compute|work out|evaluate|find|give|determine|tell me)?(?: me)?(?: the)?(?: "
     r"(?:result|value) of)? *"
 )
-_FACTORS: dict[str, dict[str, float]] = {
-    "length": {
-        "mm": 0.001,
-        "cm": 0.01,
-        "m": 1,
-        "km": 1000,
-        "inch": 0.0254,
-        "foot": 0.3048,
-        "yard": 0.9144,
-        "mile": 1609.344,
-        "nautical mile": 1852,
-    },
-    "mass": {
-        "mg": 1e-6,
-        "g": 0.001,
-        "kg": 1,
-        "tonne": 1000,
-        "ounce": 0.028349523125,
-        "pound": 0.45359237,
-        "stone": 6.35029318,
-    },
-    "volume": {
-        "ml": 0.001,
-        "cl": 0.01,
-        "l": 1,
-        "cubic meter": 1000,
-        "gallon": 3.785411784,
-        "pint": 0.473176473,
-        "cup": 0.2365882365,
-    },
-    "time": {"ms": 0.001, "second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604800},
-    "data": {
-        "bit": 0.125,
-        "byte": 1,
-        "kb": 1e3,
-        "mb": 1e6,
-        "gb": 1e9,
-        "tb": 1e12,
-        "kib": 1024,
-        "mib": 1024**2,
-        "gib": 1024**3,
-        "tib": 1024**4,
-    },
-    "speed": {"m/s": 1, "km/h": 1 / 3.6, "mph": 0.44704, "knot": 1852 / 3600},
-    "energy": {"j": 1, "kj": 1000, "cal": 4.184, "kcal": 4184, "wh": 3600, "kwh": 3.6e6},
-    "area": {
-        "square meter": 1,
-        "square kilometer": 1e6,
-        "hectare": 1e4,
-        "acre": 4046.8564224,
-        "square foot": 0.09290304,
-        "square mile": 2589988.110336,
-    },
-    "pressure": {
-        "pa": 1,
-        "hpa": 100,
-        "kpa": 1000,
-        "bar": 1e5,
-        "mbar": 100,
-        "psi": 6894.757293168,
-        "atm": 101325,
-    },
+_FACTORS = {
+    "length": "mm 0.001, cm 0.01, m 1, km 1000, inch 0.0254, foot 0.3048, yard 0.9144, mile "
+    "1609.344, nautical mile 1852",
+    "mass": "mg 1e-06, g 0.001, kg 1, tonne 1000, ounce 0.028349523125, pound 0.45359237, "
+    "stone 6.35029318",
+    "volume": "ml 0.001, cl 0.01, l 1, cubic meter 1000, gallon 3.785411784, pint 0.473176473, "
+    "cup 0.2365882365",
+    "time": "ms 0.001, second 1, minute 60, hour 3600, day 86400, week 604800",
+    "data": "bit 0.125, byte 1, kb 1000.0, mb 1000000.0, gb 1000000000.0, tb 1000000000000.0, "
+    "kib 1024, mib 1048576, gib 1073741824, tib 1099511627776",
+    "speed": "m/s 1, km/h 0.2777777777777778, mph 0.44704, knot 0.5144444444444445",
+    "energy": "j 1, kj 1000, cal 4.184, kcal 4184, wh 3600, kwh 3600000.0",
+    "area": "square meter 1, square kilometer 1000000.0, hectare 10000.0, acre 4046.8564224, "
+    "square foot 0.09290304, square mile 2589988.110336",
+    "pressure": "pa 1, hpa 100, kpa 1000, bar 100000.0, mbar 100, psi 6894.757293168, atm 101325",
 }
+"""The units of each quantity, with their size in a common one."""
+_ALSO = (
+    "m: meter, metre; km: kilometer, kilometre; cm: centimeter, centimetre; mm: millimeter, "
+    "millimetre; inch: inche, in; foot: feet, ft; mile: mi; yard: yd; g: gram, gramme; kg: "
+    "kilogram, kilo; mg: milligram; tonne: ton; pound: lb, lbs; ounce: oz; l: liter, litre; "
+    "ml: milliliter, millilitre; hour: hr, h; minute: min; second: sec, s; ms: millisecond; "
+    "kb: kilobyte; mb: megabyte; gb: gigabyte; tb: terabyte; km/h: kph, kmh, kilometers per "
+    "hour; mph: miles per hour; m/s: meters per second; j: joule; cal: calorie; square foot: "
+    "square feet"
+)
 _ALIASES = {
-    "meter": "m",
-    "metre": "m",
-    "kilometer": "km",
-    "kilometre": "km",
-    "centimeter": "cm",
-    "centimetre": "cm",
-    "millimeter": "mm",
-    "millimetre": "mm",
-    "inche": "inch",
-    "in": "inch",
-    "feet": "foot",
-    "ft": "foot",
-    "mi": "mile",
-    "yd": "yard",
-    "gram": "g",
-    "gramme": "g",
-    "kilogram": "kg",
-    "kilo": "kg",
-    "milligram": "mg",
-    "ton": "tonne",
-    "lb": "pound",
-    "lbs": "pound",
-    "oz": "ounce",
-    "liter": "l",
-    "litre": "l",
-    "milliliter": "ml",
-    "millilitre": "ml",
-    "hr": "hour",
-    "h": "hour",
-    "min": "minute",
-    "sec": "second",
-    "s": "second",
-    "millisecond": "ms",
-    "kilobyte": "kb",
-    "megabyte": "mb",
-    "gigabyte": "gb",
-    "terabyte": "tb",
-    "kph": "km/h",
-    "kmh": "km/h",
-    "kilometers per hour": "km/h",
-    "miles per hour": "mph",
-    "meters per second": "m/s",
-    "joule": "j",
-    "calorie": "cal",
-    "square feet": "square foot",
+    alias: unit
+    for unit, aliases in (entry.split(": ") for entry in _ALSO.split("; "))
+    for alias in aliases.split(", ")
 }
 _DEGREES = {"celsius": "C", "c": "C", "fahrenheit": "F", "f": "F", "kelvin": "K", "k": "K"}
 _WORDS = [
@@ -243,7 +164,9 @@ def _units(text: str) -> list[str] | None:
             to_c
         )
         return say(label, out, f" degrees {b}")
-    for factors in _FACTORS.values():
+    for listed in _FACTORS.values():
+        pairs = (entry.rsplit(" ", 1) for entry in listed.split(", "))
+        factors = {unit: float(size) for unit, size in pairs}
         if _unit(a) in factors and _unit(b) in factors:
             return say(
                 label, f"{_n(number)} * {factors[_unit(a)]!r} / {factors[_unit(b)]!r}", f" {b}"

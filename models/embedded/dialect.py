@@ -206,7 +206,9 @@ def _from_cells(pairs: list[tuple[str, str]], dialect: Dialect) -> Dialect:
         if grouped and dialect.separator != ";":
             return replace(dialect, thousands=",")
         point = any("." in cell for cell in with_comma)
-        return replace(dialect, decimal=",", thousands="." if point else dialect.thousands)
+        return replace(
+            dialect, decimal=",", thousands="." if point else dialect.thousands.strip(",")
+        )
     if dialect.decimal == "," and any(
         re.fullmatch(r"[+-]?\d{1,3}(\.\d{3})+", cell) for cell in bare
     ):

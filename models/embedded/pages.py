@@ -3,7 +3,7 @@
 import re
 from urllib.parse import urlsplit
 
-from models.embedded.query import parse_query
+from models.embedded.questions import parse_query
 
 _DATA = (".csv", ".tsv", ".json", ".jsonl", ".ndjson")
 _STOP = set(

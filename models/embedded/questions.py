@@ -1,10 +1,17 @@
-"""Cut a request into its questions, so that one program can answer all of them."""
+"""Parse a request into small typed queries, before the table is seen.
+
+Each pattern is cut out of the text once it is understood; what remains in `rest` has to be
+explained by the table's own columns and values, or the program in the sandbox refuses.
+"""
 
 import re
 from dataclasses import replace
 
-from models.embedded.query import Query, parse_query, take_output
-from models.embedded.words import HIGH, LOW, OPS
+from models.embedded import measures
+from models.embedded.conditions import take_filters, take_frame, take_group
+from models.embedded.query import Cutter, Query, take_output
+from models.embedded.times import take_times
+from models.embedded.words import HIGH, LEFT, LOW, OPS, PERIODS, REWORDED
 
 _MEASURE = "|".join(OPS.values())
 _CUT = re.compile(
@@ -20,6 +27,39 @@ _DAY = re.compile(
     re.IGNORECASE,
 )
 _AGAIN = re.compile(rf"(?:the )?(?:(?P<op>{_MEASURE})|it|this|that|)", re.IGNORECASE)
+
+
+def parse_query(text: str, files: tuple[str, ...]) -> Query | None:
+    """Return the query that a question amounts to, or None when no pattern fits."""
+    query = Query()
+    text, query.output = take_output(" ".join(text.replace("\u2019", "'").split()), files)
+    for pattern, instead in REWORDED:
+        text = re.sub(pattern, instead, text, count=1, flags=re.IGNORECASE)
+    text = re.sub(r"(?<=[\w)]) ?[*\u00d7] ?(?=[A-Za-z_])", " times ", text)
+    text = re.sub(r"[\"`“”](?=\S)([^\"`“”]+)[\"`“”]", r"'\1'", text)
+    cutter = Cutter(text[:1].lower() + text[1:] if text[1:2].islower() else text)
+    take_frame(cutter, query, files)
+    group = take_group(cutter)
+    times = take_times(cutter.cut)
+    query.periods, query.parts = times.periods, times.parts
+    take_filters(cutter, query)
+    query.group = query.group or group
+    takes = (
+        measures.take_sort,
+        measures.take_top,
+        measures.take_which,
+        measures.take_measures,
+        measures.take_values,
+    )
+    understood = any(take(cutter, query) for take in takes)
+    if group and query.group != group:
+        return None
+    if re.search(r"[^\W\d]{2} ?[/÷+] ?[^\W\d]{2}|\w - \w", f"{query.target} {query.times}"):
+        return None
+    if query.group.lower() in PERIODS:
+        query.group = PERIODS[query.group.lower()]
+    query.rest = cutter.text.strip()
+    return query if understood and not LEFT.search(query.rest) else None
 
 
 def parse_queries(text: str, files: tuple[str, ...]) -> tuple[Query, ...]:

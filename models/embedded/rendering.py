@@ -11,6 +11,8 @@ from textwrap import dedent
 from typing import Any, cast
 
 from models.embedded.dialect import Dialect
+from models.embedded.programs.matching import ALIKE, stem
+from models.embedded.programs.resolving import GENERIC
 from models.embedded.query import Query
 
 _PARTS = ("reading", "matching", "resolving", "computing", "asking")
@@ -57,8 +59,26 @@ def _unneeded(dialects: Iterable[str], queries: tuple[Query, ...]) -> set[str]:
         "scalar": all(query.group or listing for query, listing in both),
         "as_product": all(query.ops != ["sum"] for query in queries),
         "together": len(queries) == 1,
+        "need_column": all(not query.filters for query in queries),
+        "date dates dated date_parts date_column part": not any(map(_is_dated, queries)),
     }
     return {name for words, idle in rules.items() if idle for name in words.split()}
+
+
+def _is_dated(query: Query) -> bool:
+    return bool(query.periods or query.parts or query.sort_by or query.group[:1] == "@")
+
+
+def _shortened(text: str, question: str) -> str:
+    """Return a list of words without the entries that cannot play a part in a question."""
+    words = set(re.findall(r"[^\W_]+", question.lower()))
+    asked = words | {stem(word) for word in words}
+    if text.startswith("GENERIC ="):
+        return f"GENERIC = {sorted(GENERIC & words)!r}"
+    if text.startswith("ALIKE ="):
+        kept = [group for group in ALIKE if {stem(word) for word in group} & asked]
+        return f"ALIKE = {[sorted(group) for group in kept]!r}"
+    return text
 
 
 def table_program(question: str, dialects: dict[str, Dialect], queries: tuple[Query, ...]) -> str:
@@ -71,7 +91,11 @@ def table_program(question: str, dialects: dict[str, Dialect], queries: tuple[Qu
             f"OUTPUTS = {list(dict.fromkeys(q.output for q in queries if q.output))!r}",
             f"DIALECTS = {pformat(assumed, sort_dicts=False, width=100)}",
             f"QUERIES = {pformat([q.as_dict() for q in queries], sort_dicts=False, width=100)}",
-            *(text for text, name in _library() if name not in idle),
+            *(
+                _shortened(text, f"{question} {queries}")
+                for text, name in _library()
+                if name not in idle
+            ),
             "main(DIALECTS, QUERIES)\n",
         ]
     )

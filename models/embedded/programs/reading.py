@@ -149,8 +149,11 @@ def number(value: str, dialect: dict[str, Any]) -> float:
     """Return a cell as a number; a ValueError when it is none."""
     if dialect["strip"]:
         value = re.sub(r"^[^\d.,+-]+|[^\d.,]+$", "", value)
-    if dialect["thousands"]:
-        value = value.replace(dialect["thousands"], "")
+    if mark := dialect["thousands"]:
+        whole = value.partition(dialect["decimal"])[0].lstrip("+-")
+        if mark in whole and not re.fullmatch(rf"\d{{1,3}}({re.escape(mark)}\d{{3}})+", whole):
+            raise ValueError(value)
+        value = value.replace(mark, "")
     if dialect["decimal"] != ".":
         value = value.replace(dialect["decimal"], ".")
     if not re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", value):

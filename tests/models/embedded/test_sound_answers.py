@@ -152,3 +152,16 @@ async def test_a_sentinel_in_rows_that_are_not_asked_about_costs_no_step(tmp_pat
     assert isinstance(end, RunEnd)
     assert "is 2.5 " in end.answer
     assert len(run.recorder.steps) == 2
+
+
+async def test_a_decimal_comma_is_not_taken_for_thousands_because_many_cells_allow_it(
+    tmp_path: Path,
+) -> None:
+    cells = [f'"{n},125"' for n in range(1, 15)] + ['"1,5"', '"2,5"']
+    (tmp_path / "m.csv").write_text("n,figure\n" + "".join(f"r,{c}\n" for c in cells))
+    run = await bench(tmp_path, embedded_model(), instruction="What is the total figure?")
+
+    end = await run.run()
+
+    assert isinstance(end, RunEnd)
+    assert "is 110.75 " in end.answer
