@@ -70,6 +70,7 @@ def shown(x):
 def calculation(text: str) -> str | None:
     """Return a program for a question of pure reckoning, None for other questions."""
     text = " ".join(text.replace("\u2019", "'").split()).strip().rstrip("?.! ")
+    text = re.sub(r"(?<=\d) (?=%)", "", text)
     digits: str = "None"
     rounded = re.search(
         r",?\s*(?:\(?round(?:ed)?(?: it| the \w+)?) to (\d|two|three|one)"

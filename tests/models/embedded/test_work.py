@@ -81,6 +81,7 @@ async def test_a_table_is_written_as_csv_and_as_json(tmp_path: Path) -> None:
 
 RECKONING = [
     ("What is 17.5% of 1,240?", "is 217."),
+    ("What is 17 % of 2,300?", "is 391."),
     ("45 is what percent of 180?", "is 25 %"),
     ("What is the percentage increase from 80 to 92?", "is 15 %"),
     ("Calculate (12 + 8) * 3 - 7 / 2", "= 56.5"),
