@@ -31,9 +31,9 @@ class ReceiptSettings(Frozen):
     """Different tasks in which an entry was shown before any rule speaks."""
     promote_probability: float = Field(default=0.9, gt=0, le=1)
     promote_runs: int = Field(default=5, ge=1)
-    quarantine_probability: float = Field(default=0.9, gt=0, le=1)
+    quarantine_probability: float = Field(default=0.95, gt=0, le=1)
     """The evaluation in `evals/` says what follows from it: how soon, and how often wrongly."""
-    quarantine_runs: int = Field(default=8, ge=1)
+    quarantine_runs: int = Field(default=10, ge=1)
     quarantine_failures: int = Field(default=2, ge=1)
     """Failed runs in which it was shown."""
     retire_probability: float = Field(default=0.05, ge=0, lt=1)

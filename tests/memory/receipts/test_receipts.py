@@ -135,7 +135,7 @@ async def test_what_harms_is_quarantined_by_itself_and_can_come_back(
         number += 1
     entry = await drawing.get(entry_id)
     assert entry.status == "quarantined"
-    assert 8 <= entry.uses < 30
+    assert 10 <= entry.uses < 30
     assert "chance of help" in entry.status_reason
     assert "interval" in entry.status_reason
     [change] = audit_of(database, entry_id)

@@ -64,7 +64,7 @@ def test_what_does_not_help_in_many_runs_is_retired() -> None:
 
 
 def test_an_interval_that_leaves_nought_out_is_enough() -> None:
-    harm = decide(evidence(span=(-0.5, -0.01), shown=8), SETTINGS)
+    harm = decide(evidence(span=(-0.5, -0.01), shown=10), SETTINGS)
     help_ = decide(evidence(span=(0.01, 0.5), shown=5), SETTINGS)
     assert harm is not None
     assert help_ is not None
@@ -72,7 +72,7 @@ def test_an_interval_that_leaves_nought_out_is_enough() -> None:
 
 
 @pytest.mark.parametrize(
-    "few", [{"shown": 7}, {"failures": 1}, {"tasks": 1}], ids=["runs", "failures", "tasks"]
+    "few", [{"shown": 9}, {"failures": 1}, {"tasks": 1}], ids=["runs", "failures", "tasks"]
 )
 def test_too_little_evidence_quarantines_nothing(few: dict[str, int]) -> None:
     counts = {"shown": 24, "failures": 10, "tasks": 20, **few}
