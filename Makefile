@@ -1,6 +1,6 @@
 # Everything goes through scripts/setup.sh, which needs python3.11 or newer and pip, nothing else.
 PYTHON := .venv/bin/python
-SOURCES := app agents tools memory sandboxes models tests benchmarks
+SOURCES := app agents tools memory sandboxes models evals tests benchmarks
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev demo serve test check format bench clean
 

@@ -88,6 +88,8 @@ class Settings(BaseSettings):
     task_seconds: float | None = Field(default=None, gt=0)
     withholding_rate: float = Field(default=0.1, ge=0, le=0.5)
     """How often a recalled entry is kept out, to measure what it is worth."""
+    holdout_rate: float | None = Field(default=None, ge=0, le=0.5)
+    """Share of runs without any memory; None means 2 %, and none where nothing is withheld."""
 
     concurrency: int = Field(default=4, gt=0, le=1000)
     """Tasks that one process works on at once."""

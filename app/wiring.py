@@ -237,7 +237,7 @@ def _open_memory(settings: Settings, home: Home, database: Database) -> tuple[Me
         choice.embedder,
         folder=home.index,
         index=settings.index,
-        settings=RecallSettings(withhold=settings.withholding_rate),
+        settings=RecallSettings(withhold=settings.withholding_rate, holdout=settings.holdout_rate),
         known_hosts=settings.allowed_hosts,
     )
     return memory, f"{choice.reason}; vectors are searched by the index {settings.index!r}"

@@ -87,7 +87,7 @@ def test_a_task_goes_from_the_box_to_the_answer_and_into_memory(
     expect(page.locator(".answer .prose")).to_have_text("North made 3, see sum.csv.")
     expect(page.locator(".step")).to_have_count(3)
     page.get_by_role("link", name="Memory", exact=True).first.click()
-    page.get_by_text("Receipt: not yet known, not used yet").click()
+    page.get_by_text("Receipt: not used yet").click()
     expect(page.get_by_role("row", name="Without it")).to_contain_text("0")
     expect(page.locator(".entry")).to_contain_text("uses a decimal comma")
 

@@ -25,7 +25,7 @@ export function receipt(item) {
   return h(
     "details",
     { class: "receipt", on: { toggle: open } },
-    h("summary", { class: "fine" }, `Receipt: not yet known, ${uses}`),
+    h("summary", { class: "fine" }, `Receipt: ${uses}`),
     place,
   );
 }
@@ -46,10 +46,23 @@ function table(found) {
     h(
       "p",
       { class: "fine" },
-      `Effect: ${clean(found.effect ?? found.note)}. `,
+      `${clean(found.summary ?? found.note)} `,
       found.unfinished > 0 && `${plural(found.unfinished, "run")} not ended yet.`,
     ),
+    ...harm(found.harm_cases ?? []),
   ];
+}
+
+/**
+ * @param {any[]} cases
+ * @returns {HTMLElement[]}
+ */
+function harm(cases) {
+  if (!cases.length) return [];
+  const links = cases.map((one) =>
+    h("li", {}, h("a", { href: `#/tasks/${encodeURIComponent(one.task_id)}` }, clean(one.task_id))),
+  );
+  return [h("p", { class: "fine" }, "Runs that failed with it while like ones did not:"), h("ul", {}, links)];
 }
 
 /**
