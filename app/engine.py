@@ -172,7 +172,8 @@ class EmbeddedEngine:
                 _LOG.error("the database cannot be used, trying again: %s", error)
                 await asyncio.sleep(_PAUSE_S)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(pause.wait(), every_s)
+                async with asyncio.timeout(every_s):
+                    await pause.wait()
 
     async def _claim_all(self) -> None:
         for phase in _PHASES:

@@ -215,8 +215,10 @@ class TaskService:
                     if row.kind == "end":
                         return
                 if not rows:
+                    # Not `wait_for`: before Python 3.12 it can swallow a cancellation.
                     with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(written.wait(), _POLL_S)
+                        async with asyncio.timeout(_POLL_S):
+                            await written.wait()
 
     async def artifact(self, task_id: str, name: str) -> BinaryIO:
         """Open a file that the task's answer handed over.

@@ -134,8 +134,10 @@ async def _clean_up(process: Process, streams: Sequence[Task[None]], guard: Guar
     await _cancel(open_still)
     if open_still:
         _close_pipes(process)
+    # Not `wait_for`: before Python 3.12 it can swallow a cancellation.
     with suppress(TimeoutError):
-        await asyncio.wait_for(process.wait(), _GRACE_S)
+        async with asyncio.timeout(_GRACE_S):
+            await process.wait()
     return killed
 
 
@@ -181,7 +183,8 @@ async def wait_for_death(pid: int, timeout_s: float) -> bool:
     loop = asyncio.get_running_loop()
     loop.add_reader(descriptor, gone.set)
     try:
-        await asyncio.wait_for(gone.wait(), timeout_s)
+        async with asyncio.timeout(timeout_s):
+            await gone.wait()
     except TimeoutError:
         return False
     finally:
