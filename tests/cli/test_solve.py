@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -82,6 +82,15 @@ def test_an_unknown_model_is_wrong_use(start: Popen) -> None:
     assert "no-such-model" in err
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Undo what a shell does to its background jobs: they ignore Ctrl-C, and so would ours."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_cancels_the_task_and_ends_with_130(start: Popen) -> None:
     with OpenAIServer(text("", hang_after=0)) as provider:
         model = {"STROP_MODEL": "auto", "STROP_MODEL_BASE_URL": provider.base_url}
