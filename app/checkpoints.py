@@ -4,20 +4,15 @@ import asyncio
 import logging
 import sqlite3
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
+import aiosqlite
 from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.base import (
-    ChannelVersions,
-    Checkpoint,
-    CheckpointMetadata,
-    CheckpointTuple,
-)
-from langgraph.checkpoint.sqlite import SqliteSaver
+from langgraph.checkpoint.base import ChannelVersions, Checkpoint, CheckpointMetadata
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
 from agents.run import checkpoint_serde
 
@@ -28,32 +23,12 @@ Fence = Callable[[str], Awaitable[None]]
 """Raises when this process may not write for the thread of that id any more."""
 
 
-class FencedSaver(SqliteSaver):
-    """A saver in which a taken-over run's old process cannot write the newest checkpoint.
+class FencedSaver(AsyncSqliteSaver):
+    """A saver in which a taken-over run's old process cannot write the newest checkpoint."""
 
-    Each call is one hop to a worker thread; the library's own asynchronous saver takes several.
-    """
-
-    def __init__(self, connection: sqlite3.Connection, fence: Fence) -> None:
+    def __init__(self, connection: aiosqlite.Connection, fence: Fence) -> None:
         super().__init__(connection, serde=checkpoint_serde())
         self._fence = fence
-
-    async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
-        """Return a checkpoint with what nodes have written since."""
-        return await asyncio.to_thread(self.get_tuple, config)
-
-    async def alist(
-        self,
-        config: RunnableConfig | None,
-        *,
-        filter: dict[str, Any] | None = None,  # noqa: A002 - the library's name
-        before: RunnableConfig | None = None,
-        limit: int | None = None,
-    ) -> AsyncIterator[CheckpointTuple]:
-        """Return checkpoints, the newest first."""
-        wanted = partial(self.list, config, filter=filter, before=before, limit=limit)
-        for found in await asyncio.to_thread(lambda: list(wanted())):
-            yield found
 
     async def aput(
         self,
@@ -64,7 +39,7 @@ class FencedSaver(SqliteSaver):
     ) -> RunnableConfig:
         """Keep a checkpoint."""
         await self._fence(_thread(config))
-        return await asyncio.to_thread(self.put, config, checkpoint, metadata, new_versions)
+        return await super().aput(config, checkpoint, metadata, new_versions)
 
     async def aput_writes(
         self,
@@ -75,21 +50,17 @@ class FencedSaver(SqliteSaver):
     ) -> None:
         """Keep what a node has written."""
         await self._fence(_thread(config))
-        await asyncio.to_thread(self.put_writes, config, writes, task_id, task_path)
+        await super().aput_writes(config, writes, task_id, task_path)
 
     async def runs(self) -> set[str]:
         """Return the ids of the runs that have state."""
-        return await asyncio.to_thread(self._runs)
-
-    def _runs(self) -> set[str]:
-        with self.cursor(transaction=False) as cursor:
-            rows = cursor.execute(_THREADS).fetchall()
-        return {str(row[0]).partition(":")[0] for row in rows}
+        async with self.lock, self.conn.execute(_THREADS) as cursor:
+            return {str(row[0]).partition(":")[0] for row in await cursor.fetchall()}
 
     async def forget(self, run_id: str) -> None:
         """Drop all state of a run, and of the learning from it."""
         for thread_id in (run_id, f"{run_id}:evolve"):
-            await asyncio.to_thread(self.delete_thread, thread_id)
+            await self.adelete_thread(thread_id)
 
 
 def _thread(config: RunnableConfig) -> str:
@@ -117,16 +88,12 @@ async def open_checkpoints(path: Path, fence: Fence) -> AsyncGenerator[FencedSav
 
 @asynccontextmanager
 async def _opened(path: Path, fence: Fence) -> AsyncGenerator[FencedSaver]:
-    # The saver's own lock lets one thread at a time use the connection.
-    connection = sqlite3.connect(path, check_same_thread=False)
-    try:
+    async with aiosqlite.connect(path, isolation_level=None) as connection:
         for pragma in ("busy_timeout=30000", "synchronous=NORMAL"):
-            connection.execute(f"PRAGMA {pragma}")
+            await connection.execute(f"PRAGMA {pragma}")
         saver = FencedSaver(connection, fence)
-        await asyncio.to_thread(saver.setup)
+        await saver.setup()
         yield saver
-    finally:
-        connection.close()
 
 
 def _put_aside(path: Path) -> None:
