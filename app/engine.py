@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from app.db import claims, endings
-from app.db.records import Claim, Phase
+from app.db.records import Claim, Phase, Turn
 from app.errors import Fenced
 from app.liveness import Liveness
 from app.wakes import Wakes
@@ -39,6 +39,10 @@ class Engine(Protocol):
 
     async def stop(self, drain_s: float) -> None:
         """Take nothing new, let what runs go on for `drain_s`, then put it back."""
+        ...
+
+    def enqueue(self, connection: Connection, turn: Turn) -> None:
+        """Queue a turn in the transaction that makes it; call `submit` after the commit."""
         ...
 
     async def submit(self, task_id: str) -> None:
@@ -125,6 +129,9 @@ class EmbeddedEngine:
                 job.cancel()
             await asyncio.gather(*jobs, return_exceptions=True)
         self._liveness.end()
+
+    def enqueue(self, connection: Connection, turn: Turn) -> None:
+        """Queue a turn: its row says so already."""
 
     async def submit(self, task_id: str) -> None:
         """Look at once: this task was queued."""

@@ -17,7 +17,7 @@ from typing import BinaryIO, Protocol
 from sqlalchemy import Connection
 
 from app.db import claims, events, tasks
-from app.db.records import EventRow, FileRow, TaskRow
+from app.db.records import EventRow, FileRow, TaskRow, turn_of
 from app.db.tasks import TaskFilter
 from app.db.types import now
 from app.engine import Engine
@@ -98,7 +98,9 @@ class TaskService:
             return await self._again(*before, body_hash)
         await self._admit(request)
         task = _new_task(request, uploaded)
-        made = await self._database.run(partial(_create, task=task, key=key, body_hash=body_hash))
+        made = await self._database.run(
+            partial(_create, task=task, key=key, body_hash=body_hash, engine=self._engine)
+        )
         if made is not None:
             return await self._again(*made, body_hash)
         await self._engine.submit(task.id)
@@ -163,7 +165,14 @@ class TaskService:
             NotFoundError: there is none of that id.
             ConflictError: it has not asked anything.
         """
-        if not await self._database.run(partial(tasks.answer, task_id=task_id, text=text)):
+
+        def answer(connection: Connection) -> bool:
+            turn = tasks.answer(connection, task_id, text)
+            if turn is not None:
+                self._engine.enqueue(connection, turn)
+            return turn is not None
+
+        if not await self._database.run(answer):
             task = await self._row(task_id)
             message = (
                 f"the task has asked nothing (it is {task.status}); "
@@ -275,7 +284,7 @@ def _new_task(request: TaskRequest, uploaded: Sequence[FileRow]) -> TaskRow:
 
 
 def _create(
-    connection: Connection, task: TaskRow, key: str | None, body_hash: str
+    connection: Connection, task: TaskRow, key: str | None, body_hash: str, engine: Engine
 ) -> tuple[str, str] | None:
     """Insert the task; return what the key stands for if another request was faster."""
     if key:
@@ -283,6 +292,7 @@ def _create(
         if before is not None:
             return before
     tasks.create(connection, task)
+    engine.enqueue(connection, turn_of(task))
     if key:
         tasks.remember_key(connection, task.namespace, key, body_hash, task.id)
     return None

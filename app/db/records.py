@@ -77,6 +77,20 @@ class TaskRow:
     """Boot id of the process that holds the task; None when nobody does."""
     epoch: int = 0
     """Counts claims; only the newest claim may write."""
+    turn: int = 1
+    """Counts how often the task was queued; an older turn is worked on by nobody."""
+    priority: int = 0
+    """From -100 to 100; higher ones of the same namespace come first."""
+    agent_id: str | None = None
+    """The standing agent that made the task."""
+    created_by: str | None = None
+    """Id of the key with which it was submitted; None without keys."""
+    approval: JsonObject | None = None
+    """The task's own rules for approvals, over those of its namespace."""
+    not_before: datetime | None = None
+    """When it may be worked on, if not at once."""
+    graph_version: int = 1
+    """Which version of the graphs its run began with."""
     last_seq: int = 0
     version: int = 0
     steps: int = 0
@@ -145,6 +159,32 @@ class Claim:
     run_id: str
     epoch: int
     phase: Phase
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One time that a task is queued; its number is part of its name for the engine."""
+
+    task_id: str
+    run_id: str
+    number: int
+    namespace: str
+    priority: int = 0
+    phase: Phase = "run"
+    not_before: datetime | None = None
+
+
+def turn_of(task: TaskRow, phase: Phase = "run") -> Turn:
+    """Return the task's present turn."""
+    return Turn(
+        task_id=task.id,
+        run_id=task.run_id,
+        number=task.turn,
+        namespace=task.namespace,
+        priority=task.priority,
+        phase=phase,
+        not_before=task.not_before,
+    )
 
 
 def values_of(record: TaskRow | EventRow | FileRow) -> dict[str, Any]:

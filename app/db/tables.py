@@ -56,6 +56,13 @@ tasks = Table(
     Column("run_id", String(80), nullable=False),
     Column("owner", String(64)),
     Column("epoch", Integer, nullable=False, server_default=_ZERO),
+    Column("turn", Integer, nullable=False, server_default=text("1")),
+    Column("priority", Integer, nullable=False, server_default=_ZERO),
+    Column("agent_id", String(64), index=True),
+    Column("created_by", String(64)),
+    Column("approval", JSON),
+    Column("not_before", UtcDateTime),
+    Column("graph_version", Integer, nullable=False, server_default=text("1")),
     Column("last_seq", Integer, nullable=False, server_default=_ZERO),
     Column("version", Integer, nullable=False, server_default=_ZERO),
     Column("steps", Integer, nullable=False, server_default=_ZERO),
@@ -75,6 +82,17 @@ tasks = Table(
     Index("ix_tasks_learning", "learning", "owner"),
     Index("ix_tasks_page", "namespace", "created_at", "id"),
     Index("ix_tasks_owner", "owner"),
+)
+
+workers = Table(
+    "workers",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("host", String(255), nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("version", String(64), nullable=False),
+    Column("concurrency", Integer, nullable=False),
+    Column("started_at", UtcDateTime, nullable=False),
 )
 
 runs = Table(

@@ -6,8 +6,8 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, and_, insert, or_, select, update
 
-from app.db import events
-from app.db.records import TERMINAL, Status, TaskRow, columns, values_of
+from app.db import events, turns
+from app.db.records import TERMINAL, Status, TaskRow, Turn, columns, values_of
 from app.db.tables import idempotency_keys, runs, tasks
 from app.db.types import clean, now
 
@@ -103,19 +103,14 @@ def cancel(connection: Connection, task_id: str) -> bool:
     return True
 
 
-def answer(connection: Connection, task_id: str, text: str) -> bool:
-    """Hand a person's words to a task that asked; False when it did not."""
-    statement = (
-        update(tasks)
-        .where(tasks.c.id == task_id, tasks.c.status == "waiting_input")
-        .values(status="queued", question=None, reply=clean(text))
-        .returning(tasks.c.id)
+def answer(connection: Connection, task_id: str, text: str) -> Turn | None:
+    """Hand a person's words to a task that asked; None when it did not."""
+    turn = turns.requeue(
+        connection, task_id, statuses=["waiting_input"], question=None, reply=clean(text)
     )
-    if connection.execute(statement).first() is None:
-        return False
-    events.append(connection, task_id, "message", {"text": text})
-    events.append(connection, task_id, "task", {"status": "queued"})
-    return True
+    if turn is not None:
+        events.append(connection, task_id, "message", {"text": text})
+    return turn
 
 
 def end_run(connection: Connection, run_id: str, status: Status, end_reason: str) -> None:

@@ -1,0 +1,36 @@
+"""Who makes a request, what it may do, and in which namespace."""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from app.errors import ForbiddenError
+
+Scope = Literal["tasks:read", "tasks:write", "memory:write", "tools:write", "admin"]
+SCOPES: frozenset[Scope] = frozenset(get_args(Scope))
+DEFAULT_NAMESPACE = "default"
+
+
+@dataclass(frozen=True)
+class Caller:
+    """A holder of a key, or whoever sits at this machine while there are no keys."""
+
+    namespace: str = DEFAULT_NAMESPACE
+    key_id: str | None = None
+    """None on a loopback server without keys."""
+    scopes: frozenset[Scope] = SCOPES
+
+    def need(self, scope: Scope) -> None:
+        """Refuse what the caller's scopes do not allow; `admin` allows everything.
+
+        Raises:
+            ForbiddenError: the scope is missing.
+        """
+        if not self.scopes & {scope, "admin"}:
+            message = (
+                f"this key lacks the scope {scope!r}; it has: {', '.join(sorted(self.scopes))}"
+            )
+            raise ForbiddenError(message)
+
+
+LOCAL = Caller()
+"""Whoever sits at this machine."""
