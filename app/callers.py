@@ -31,6 +31,17 @@ class Caller:
             )
             raise ForbiddenError(message)
 
+    def place(self, wanted: str | None) -> str:
+        """Return the namespace that a request is about: the caller's own unless it is named.
+
+        Raises:
+            ForbiddenError: it is another's, and the caller is no admin.
+        """
+        if wanted is None or wanted == self.namespace or "admin" in self.scopes:
+            return wanted or self.namespace
+        message = f"this key belongs to the namespace {self.namespace!r}, not to {wanted!r}"
+        raise ForbiddenError(message)
+
 
 LOCAL = Caller()
 """Whoever sits at this machine."""

@@ -18,6 +18,7 @@ from datetime import date, datetime
 from pathlib import Path
 from statistics import mean
 
+from app.callers import DEFAULT_NAMESPACE
 from app.cli.exits import Exit
 from app.cli.progress import Tally, progress_for
 from app.cli.solve import exit_code
@@ -25,7 +26,6 @@ from app.cli.text import note, one_line, say, table
 from app.files import BytesUpload
 from app.schemas import TaskRequest, TaskView
 from app.settings import Settings, load_settings
-from app.tasks import NAMESPACE
 from app.wiring import Runtime, open_runtime
 
 DATA = Path(__file__).parents[1] / "examples" / "air-quality" / "air_quality_week.csv"
@@ -160,7 +160,7 @@ def _verdict(runs: Sequence[Run], right: Reference) -> int:
 async def _run(runtime: Runtime, n: int) -> Run:
     say(f"--- run {n}")
     upload = BytesUpload(await asyncio.to_thread(DATA.read_bytes))
-    file = await runtime.tasks.files.add(NAMESPACE, DATA.name, upload)
+    file = await runtime.tasks.files.add(DEFAULT_NAMESPACE, DATA.name, upload)
     request = TaskRequest(instruction=TASK, files=(file.id,))
     task_id = (await runtime.tasks.submit(request)).task.id
     progress, tally = progress_for(json=False), Tally()

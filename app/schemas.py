@@ -3,7 +3,7 @@
 import unicodedata
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -13,6 +13,7 @@ from models.messages import JsonObject
 
 MAX_INSTRUCTION_CHARS = 20_000
 MAX_FILES = 50
+NAMESPACE_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 _MAX_DEPTH = 20
 
 
@@ -64,6 +65,7 @@ def _check(value: object, depth: int) -> None:
 
 Text = Annotated[str, AfterValidator(_storable)]
 Words = Annotated[str, AfterValidator(_storable), AfterValidator(_said)]
+NamespaceName = Annotated[str, Field(pattern=NAMESPACE_PATTERN)]
 Json = Annotated[JsonObject, AfterValidator(_storable_json)]
 
 
@@ -102,8 +104,8 @@ class TaskRequest(Shape):
     """Not supported yet."""
     approval: None = None
     """Not supported yet."""
-    namespace: Literal["default"] | None = None
-    """There is one namespace for now."""
+    namespace: NamespaceName | None = None
+    """Where it belongs; the caller's own when left out, and only admins may name another."""
     metadata: Json = {}
 
 

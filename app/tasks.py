@@ -16,6 +16,7 @@ from typing import BinaryIO, Protocol
 
 from sqlalchemy import Connection
 
+from app.callers import DEFAULT_NAMESPACE, LOCAL, Caller
 from app.db import claims, events, tasks
 from app.db.records import EventRow, FileRow, TaskRow, turn_of
 from app.db.tasks import TaskFilter
@@ -29,7 +30,6 @@ from app.schemas import EventPage, TaskPage, TaskRequest, TaskView, event_view, 
 from app.wakes import Wakes
 from memory.database import Database
 
-NAMESPACE = "default"
 _POLL_S = 0.5
 """How soon an event that another process wrote is seen."""
 _PAGE = 200
@@ -83,34 +83,42 @@ class TaskService:
         """Where files are handed in."""
         return self._shelf
 
-    async def submit(self, request: TaskRequest, *, key: str | None = None) -> Submitted:
+    async def submit(
+        self, request: TaskRequest, *, key: str | None = None, caller: Caller = LOCAL
+    ) -> Submitted:
         """Queue a task; the same key and request give the task of the first time.
 
         Raises:
             InvalidInputError: a file or model is not known, or the key is of no use.
             ConflictError: the key was used with another request.
+            ForbiddenError: the request names a namespace that is not the caller's.
             UnavailableError: the disk is nearly full.
         """
         _check_key(key)
-        uploaded = await self._shelf.find(NAMESPACE, request.files)
+        namespace = caller.place(request.namespace)
+        uploaded = await self._shelf.find(namespace, request.files)
         body_hash = _hash(request, uploaded)
-        if key and (before := await self._database.read(partial(_known, key=key))):
-            return await self._again(*before, body_hash)
+        if key:
+            known = partial(tasks.known_key, namespace=namespace, key=key)
+            if before := await self._database.read(known):
+                return await self._again(*before, body_hash, namespace)
         await self._admit(request)
-        task = _new_task(request, uploaded)
+        task = _new_task(request, uploaded, namespace, caller.key_id)
         made = await self._database.run(
             partial(_create, task=task, key=key, body_hash=body_hash, engine=self._engine)
         )
         if made is not None:
-            return await self._again(*made, body_hash)
+            return await self._again(*made, body_hash, namespace)
         await self._engine.submit(task.id)
-        return Submitted(await self.get(task.id), created=True)
+        return Submitted(await self.get(task.id, namespace=namespace), created=True)
 
-    async def _again(self, known_hash: str, task_id: str, body_hash: str) -> Submitted:
+    async def _again(
+        self, known_hash: str, task_id: str, body_hash: str, namespace: str
+    ) -> Submitted:
         if known_hash != body_hash:
             message = "this Idempotency-Key was used with another request; take a new one"
             raise ConflictError(message)
-        return Submitted(await self.get(task_id), created=False)
+        return Submitted(await self.get(task_id, namespace=namespace), created=False)
 
     async def _admit(self, request: TaskRequest) -> None:
         if request.model:
@@ -120,13 +128,13 @@ class TaskService:
             message = f"only {free >> 20} MiB of disk are free; make room and try again"
             raise UnavailableError(message)
 
-    async def get(self, task_id: str) -> TaskView:
+    async def get(self, task_id: str, *, namespace: str = DEFAULT_NAMESPACE) -> TaskView:
         """Return a task.
 
         Raises:
             NotFoundError: there is none of that id.
         """
-        return _view(await self._row(task_id))
+        return _view(await self._row(task_id, namespace))
 
     async def list(self, wanted: TaskFilter, *, cursor: str | None = None) -> TaskPage:
         """Return a page of tasks, newest first.
@@ -142,23 +150,26 @@ class TaskService:
             items=[_view(row) for row in shown], next_cursor=_encode(shown[-1]) if more else None
         )
 
-    async def cancel(self, task_id: str) -> TaskView:
+    async def cancel(self, task_id: str, *, namespace: str = DEFAULT_NAMESPACE) -> TaskView:
         """End a task at once.
 
         Raises:
             NotFoundError: there is none of that id.
             ConflictError: it ended before, in another way.
         """
+        await self._row(task_id, namespace)
         if not await self._database.run(partial(tasks.cancel, task_id=task_id)):
-            task = await self._row(task_id)
+            task = await self._row(task_id, namespace)
             if task.status == "cancelled":
                 return _view(task)
             message = f"the task is over already: {task.status}"
             raise ConflictError(message)
         await self._engine.cancel(task_id)
-        return await self.get(task_id)
+        return await self.get(task_id, namespace=namespace)
 
-    async def message(self, task_id: str, text: str) -> TaskView:
+    async def message(
+        self, task_id: str, text: str, *, namespace: str = DEFAULT_NAMESPACE
+    ) -> TaskView:
         """Answer the question that a task has asked.
 
         Raises:
@@ -172,47 +183,57 @@ class TaskService:
                 self._engine.enqueue(connection, turn)
             return turn is not None
 
+        await self._row(task_id, namespace)
         if not await self._database.run(answer):
-            task = await self._row(task_id)
+            task = await self._row(task_id, namespace)
             message = (
                 f"the task has asked nothing (it is {task.status}); "
                 "steering a task that runs is not possible yet"
             )
             raise ConflictError(message)
         await self._engine.submit(task_id)
-        return await self.get(task_id)
+        return await self.get(task_id, namespace=namespace)
 
-    async def events(self, task_id: str, *, after: int = 0, limit: int = _PAGE) -> EventPage:
+    async def events(
+        self,
+        task_id: str,
+        *,
+        after: int = 0,
+        limit: int = _PAGE,
+        namespace: str = DEFAULT_NAMESPACE,
+    ) -> EventPage:
         """Return the events that follow number `after`.
 
         Raises:
             NotFoundError: there is no task of that id.
         """
-        task = await self._row(task_id)
+        task = await self._row(task_id, namespace)
         rows = await self._events(task_id, after, limit)
         reached = rows[-1].seq if rows else after
         ended = bool(rows and rows[-1].kind == "end")
         if not rows and task.over and after >= task.last_seq:
-            ended = await self.ended_at(task_id, after)
+            ended = await self.ended_at(task_id, after, namespace=namespace)
         return EventPage(items=[event_view(row) for row in rows], after=reached, ended=ended)
 
-    async def ended_at(self, task_id: str, seq: int) -> bool:
+    async def ended_at(self, task_id: str, seq: int, *, namespace: str = DEFAULT_NAMESPACE) -> bool:
         """Whether the task's last event is number `seq` or before.
 
         Raises:
             NotFoundError: there is no task of that id.
         """
-        task = await self._row(task_id)
+        task = await self._row(task_id, namespace)
         last = await self._events(task_id, task.last_seq - 1, 1)
         return bool(last and last[0].kind == "end" and last[0].seq <= seq)
 
-    async def follow(self, task_id: str, *, after: int = 0) -> AsyncIterator[EventRow]:
+    async def follow(
+        self, task_id: str, *, after: int = 0, namespace: str = DEFAULT_NAMESPACE
+    ) -> AsyncIterator[EventRow]:
         """Give the events that follow number `after` as they happen, up to the end.
 
         Raises:
             NotFoundError: there is no task of that id.
         """
-        if await self.ended_at(task_id, after):
+        if await self.ended_at(task_id, after, namespace=namespace):
             return
         with self._wakes.following(task_id) as written:
             while True:
@@ -229,13 +250,15 @@ class TaskService:
                         async with asyncio.timeout(_POLL_S):
                             await written.wait()
 
-    async def artifact(self, task_id: str, name: str) -> BinaryIO:
+    async def artifact(
+        self, task_id: str, name: str, *, namespace: str = DEFAULT_NAMESPACE
+    ) -> BinaryIO:
         """Open a file that the task's answer handed over.
 
         Raises:
             NotFoundError: there is no such task or file.
         """
-        task = await self._row(task_id)
+        task = await self._row(task_id, namespace)
         if name not in {artifact["name"] for artifact in task.artifacts}:
             message = f"the task handed over no file {name[:200]!r}"
             raise NotFoundError(message)
@@ -246,9 +269,9 @@ class TaskService:
             partial(events.after, task_id=task_id, seq=after, limit=limit)
         )
 
-    async def _row(self, task_id: str) -> TaskRow:
+    async def _row(self, task_id: str, namespace: str) -> TaskRow:
         task = await self._database.read(partial(tasks.get, task_id=task_id))
-        if task is None:
+        if task is None or task.namespace != namespace:
             message = f"there is no task {task_id[:100]!r}"
             raise NotFoundError(message)
         return task
@@ -260,11 +283,14 @@ def _view(task: TaskRow) -> TaskView:
     )
 
 
-def _new_task(request: TaskRequest, uploaded: Sequence[FileRow]) -> TaskRow:
+def _new_task(
+    request: TaskRequest, uploaded: Sequence[FileRow], namespace: str, created_by: str | None
+) -> TaskRow:
     task_id = f"t_{uuid.uuid4().hex}"
     return TaskRow(
         id=task_id,
-        namespace=NAMESPACE,
+        namespace=namespace,
+        created_by=created_by,
         instruction=request.instruction,
         inputs=request.inputs,
         acceptance=list(request.acceptance),
@@ -298,10 +324,6 @@ def _create(
     return None
 
 
-def _known(connection: Connection, key: str) -> tuple[str, str] | None:
-    return tasks.known_key(connection, NAMESPACE, key)
-
-
 def _check_key(key: str | None) -> None:
     if key is not None and not (0 < len(key) <= _MAX_KEY_CHARS and key.isprintable()):
         message = f"expected 1 to {_MAX_KEY_CHARS} printable characters"
@@ -310,7 +332,7 @@ def _check_key(key: str | None) -> None:
 
 def _hash(request: TaskRequest, uploaded: Sequence[FileRow]) -> str:
     """Return the digest of a request, in which files count by what they hold."""
-    body = request.model_dump(mode="json", exclude={"files"})
+    body = request.model_dump(mode="json", exclude={"files", "namespace"})
     body["files"] = [(row.name, row.sha256) for row in uploaded]
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 

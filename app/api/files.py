@@ -3,11 +3,11 @@
 from fastapi import APIRouter, Request
 from starlette.datastructures import UploadFile
 
+from app.api.caller import Writer
 from app.api.problems import RESPONSES
 from app.api.runtime import RuntimeOf
 from app.errors import InvalidInputError
 from app.schemas import FileView
-from app.tasks import NAMESPACE
 
 router = APIRouter(prefix="/api/v1/files", tags=["files"], responses=RESPONSES)
 _BODY = {
@@ -27,7 +27,7 @@ _BODY = {
 
 
 @router.post("", status_code=201, openapi_extra=_BODY)
-async def upload(request: Request, runtime: RuntimeOf) -> FileView:
+async def upload(request: Request, runtime: RuntimeOf, caller: Writer) -> FileView:
     """Keep a file; name its id in `files` of a task."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "multipart/form-data":
@@ -35,6 +35,7 @@ async def upload(request: Request, runtime: RuntimeOf) -> FileView:
     async with request.form(max_files=1, max_fields=1) as form:
         for value in form.values():
             if isinstance(value, UploadFile):
-                row = await runtime.tasks.files.add(NAMESPACE, value.filename or "", value)
+                name = value.filename or ""
+                row = await runtime.tasks.files.add(caller.namespace, name, value)
                 return FileView(id=row.id, name=row.name, size=row.size, sha256=row.sha256)
     raise InvalidInputError.of("file", "expected a part with a file")

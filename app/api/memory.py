@@ -5,10 +5,11 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
+from app.api.caller import Reader
 from app.api.problems import RESPONSES
 from app.api.runtime import RuntimeOf
+from app.callers import Caller
 from app.errors import NotFoundError
-from app.tasks import NAMESPACE
 from app.wiring import Runtime
 from memory.receipts.records import Receipt
 from memory.records import Entry, Kind, Status
@@ -31,60 +32,70 @@ Limit = Annotated[int, Query(ge=1, le=200)]
 
 @router.get("/tips")
 async def tips(
-    runtime: RuntimeOf, status: Statuses = None, cursor: Cursor = "", limit: Limit = 50
+    runtime: RuntimeOf,
+    caller: Reader,
+    status: Statuses = None,
+    cursor: Cursor = "",
+    limit: Limit = 50,
 ) -> EntryPage:
     """List Tips, newest first."""
-    return await _page(runtime, "tip", status or [], cursor, limit)
+    return await _page(runtime, caller, "tip", status or [], cursor, limit)
 
 
 @router.get("/shortcuts")
 async def shortcuts(
-    runtime: RuntimeOf, status: Statuses = None, cursor: Cursor = "", limit: Limit = 50
+    runtime: RuntimeOf,
+    caller: Reader,
+    status: Statuses = None,
+    cursor: Cursor = "",
+    limit: Limit = 50,
 ) -> EntryPage:
     """List Shortcuts, newest first."""
-    return await _page(runtime, "shortcut", status or [], cursor, limit)
+    return await _page(runtime, caller, "shortcut", status or [], cursor, limit)
 
 
 @router.get("/tips/{entry_id}")
-async def tip(entry_id: str, runtime: RuntimeOf) -> Entry:
+async def tip(entry_id: str, runtime: RuntimeOf, caller: Reader) -> Entry:
     """Return a Tip as it stands."""
-    return await _entry(runtime, entry_id, "tip")
+    return await _entry(runtime, caller, entry_id, "tip")
 
 
 @router.get("/shortcuts/{entry_id}")
-async def shortcut(entry_id: str, runtime: RuntimeOf) -> Entry:
+async def shortcut(entry_id: str, runtime: RuntimeOf, caller: Reader) -> Entry:
     """Return a Shortcut as it stands."""
-    return await _entry(runtime, entry_id, "shortcut")
+    return await _entry(runtime, caller, entry_id, "shortcut")
 
 
 @router.get("/{entry_id}/receipt")
-async def receipt(entry_id: str, runtime: RuntimeOf) -> Receipt:
+async def receipt(entry_id: str, runtime: RuntimeOf, caller: Reader) -> Receipt:
     """Return how runs fared with an entry and without it, and what that proves so far."""
-    await _entry(runtime, entry_id)
+    await _entry(runtime, caller, entry_id)
     return await runtime.memory.receipt(entry_id)
 
 
 @router.get("/{entry_id}/history")
-async def history(entry_id: str, runtime: RuntimeOf) -> list[Entry]:
+async def history(entry_id: str, runtime: RuntimeOf, caller: Reader) -> list[Entry]:
     """Return every version of an entry, oldest first."""
-    await _entry(runtime, entry_id)
+    await _entry(runtime, caller, entry_id)
     return await runtime.memory.history(entry_id)
 
 
 async def _page(
-    runtime: Runtime, kind: Kind, statuses: list[Status], cursor: str, limit: int
+    runtime: Runtime, caller: Caller, kind: Kind, statuses: list[Status], cursor: str, limit: int
 ) -> EntryPage:
     found = await runtime.memory.list(
-        namespace=NAMESPACE, kind=kind, statuses=statuses, after=cursor, limit=limit + 1
+        namespace=caller.namespace, kind=kind, statuses=statuses, after=cursor, limit=limit + 1
     )
     more = len(found) > limit
     shown = found[:limit]
     return EntryPage(items=shown, next_cursor=shown[-1].id if more else None)
 
 
-async def _entry(runtime: Runtime, entry_id: str, kind: Kind | None = None) -> Entry:
+async def _entry(
+    runtime: Runtime, caller: Caller, entry_id: str, kind: Kind | None = None
+) -> Entry:
     entry = await runtime.memory.get(entry_id)
-    if entry.namespace != NAMESPACE or (kind is not None and entry.kind != kind):
+    if entry.namespace != caller.namespace or (kind is not None and entry.kind != kind):
         message = f"there is no {kind or 'entry'} {entry_id[:100]!r}"
         raise NotFoundError(message)
     return entry

@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 from pydantic import BaseModel
 
+from app.api.caller import Reader
 from app.api.problems import RESPONSES
 from app.api.runtime import RuntimeOf
 from models.base import ModelInfo
@@ -26,7 +27,7 @@ class ModelList(BaseModel):
 
 
 @router.get("")
-async def models(runtime: RuntimeOf) -> ModelList:
+async def models(runtime: RuntimeOf, _caller: Reader) -> ModelList:
     """List the models, the one that tasks get first."""
     chosen = await runtime.models.chosen()
     first = ModelView(**chosen.info.model_dump(), chosen=True, reason=chosen.reason)

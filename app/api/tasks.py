@@ -13,9 +13,11 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.datastructures import UploadFile
 
+from app.api.caller import Reader, Writer
 from app.api.problems import RESPONSES
 from app.api.runtime import RuntimeOf
 from app.api.stream import event_stream
+from app.callers import Caller
 from app.db.records import Status
 from app.db.tasks import TaskFilter
 from app.errors import InvalidInputError
@@ -29,7 +31,6 @@ from app.schemas import (
     TaskView,
     Text,
 )
-from app.tasks import NAMESPACE
 from app.wiring import Runtime
 
 router = APIRouter(prefix="/api/v1/tasks", tags=["tasks"], responses=RESPONSES)
@@ -78,17 +79,17 @@ class Submission:
     """Ids of the files that came in the same request."""
 
 
-async def submitted_request(request: Request, runtime: RuntimeOf) -> Submission:
+async def submitted_request(request: Request, runtime: RuntimeOf, caller: Writer) -> Submission:
     """Return the task of a JSON or multipart request, its files taken in."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
-        return await _from_form(request, runtime)
+        return await _from_form(request, runtime, caller)
     if kind not in {"application/json", ""}:
         raise InvalidInputError.of("Content-Type", f"expected application/json, got {kind[:100]!r}")
     return Submission(_parsed(await request.body()))
 
 
-async def _from_form(request: Request, runtime: Runtime) -> Submission:
+async def _from_form(request: Request, runtime: Runtime, caller: Caller) -> Submission:
     fields: dict[str, object] = {}
     uploads: list[UploadFile] = []
     async with request.form(max_files=50, max_fields=50) as form:
@@ -100,15 +101,15 @@ async def _from_form(request: Request, runtime: Runtime) -> Submission:
             else:
                 fields[name] = value
         request_ = _checked(fields)
-        ids = await _taken_in(runtime, uploads)
+        ids = await _taken_in(runtime, caller.place(request_.namespace), uploads)
     return Submission(request_.model_copy(update={"files": (*request_.files, *ids)}), ids)
 
 
-async def _taken_in(runtime: Runtime, uploads: list[UploadFile]) -> tuple[str, ...]:
+async def _taken_in(runtime: Runtime, namespace: str, uploads: list[UploadFile]) -> tuple[str, ...]:
     ids: list[str] = []
     try:
         for upload in uploads:
-            row = await runtime.tasks.files.add(NAMESPACE, upload.filename or "", upload)
+            row = await runtime.tasks.files.add(namespace, upload.filename or "", upload)
             ids.append(row.id)
     except BaseException:
         await runtime.tasks.files.discard(ids)
@@ -157,12 +158,13 @@ async def submit(
     came: Annotated[Submission, Depends(submitted_request)],
     response: Response,
     runtime: RuntimeOf,
+    caller: Writer,
     idempotency_key: Annotated[str | None, Header()] = None,
 ) -> TaskView:
     """Submit a task: 202 when it is new, 200 when the Idempotency-Key brought it before."""
     created = False
     try:
-        submitted = await runtime.tasks.submit(came.task, key=idempotency_key)
+        submitted = await runtime.tasks.submit(came.task, key=idempotency_key, caller=caller)
         created = submitted.created
     finally:
         if came.uploads and not created:
@@ -174,12 +176,14 @@ async def submit(
 
 
 @router.get("")
-async def list_tasks(query: Annotated[ListQuery, Query()], runtime: RuntimeOf) -> TaskPage:
+async def list_tasks(
+    query: Annotated[ListQuery, Query()], runtime: RuntimeOf, caller: Reader
+) -> TaskPage:
     """List tasks, newest first."""
     if query.agent:
         return TaskPage(items=[], next_cursor=None)
     wanted = TaskFilter(
-        namespace=NAMESPACE,
+        namespace=caller.namespace,
         statuses=tuple(query.status),
         created_after=_zoned("created_after", query.created_after),
         created_before=_zoned("created_before", query.created_before),
@@ -201,9 +205,9 @@ def _zoned(name: str, moment: datetime | None) -> datetime | None:
 
 
 @router.get("/{task_id}")
-async def get(task_id: str, runtime: RuntimeOf) -> TaskView:
+async def get(task_id: str, runtime: RuntimeOf, caller: Reader) -> TaskView:
     """Return a task as it stands."""
-    return await runtime.tasks.get(task_id)
+    return await runtime.tasks.get(task_id, namespace=caller.namespace)
 
 
 @router.get(
@@ -221,6 +225,7 @@ async def events(
     task_id: str,
     request: Request,
     runtime: RuntimeOf,
+    caller: Reader,
     after: Annotated[int | None, Query(ge=0, le=_MAX_SEQ)] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 200,
     last_event_id: Annotated[int | None, Header(ge=0, le=_MAX_SEQ)] = None,
@@ -229,14 +234,16 @@ async def events(
     start = last_event_id if last_event_id is not None else after or 0
     accepted = request.headers.get("accept", "").lower()
     if "application/json" in accepted and "text/event-stream" not in accepted:
-        page = await runtime.tasks.events(task_id, after=start, limit=limit)
+        page = await runtime.tasks.events(
+            task_id, after=start, limit=limit, namespace=caller.namespace
+        )
         return Response(page.model_dump_json(), media_type="application/json")
-    if await runtime.tasks.ended_at(task_id, start):
+    if await runtime.tasks.ended_at(task_id, start, namespace=caller.namespace):
         # The one answer that makes a browser's EventSource stop coming back.
         return Response(status_code=204)
     return StreamingResponse(
         event_stream(
-            runtime.tasks.follow(task_id, after=start),
+            runtime.tasks.follow(task_id, after=start, namespace=caller.namespace),
             keep_alive_s=runtime.settings.keep_alive_s,
         ),
         media_type="text/event-stream",
@@ -245,21 +252,23 @@ async def events(
 
 
 @router.post("/{task_id}/cancel")
-async def cancel(task_id: str, runtime: RuntimeOf) -> TaskView:
+async def cancel(task_id: str, runtime: RuntimeOf, caller: Writer) -> TaskView:
     """End a task at once."""
-    return await runtime.tasks.cancel(task_id)
+    return await runtime.tasks.cancel(task_id, namespace=caller.namespace)
 
 
 @router.post("/{task_id}/messages", status_code=202)
-async def message(task_id: str, body: MessageRequest, runtime: RuntimeOf) -> TaskView:
+async def message(
+    task_id: str, body: MessageRequest, runtime: RuntimeOf, caller: Writer
+) -> TaskView:
     """Answer a task's question."""
-    return await runtime.tasks.message(task_id, body.text)
+    return await runtime.tasks.message(task_id, body.text, namespace=caller.namespace)
 
 
 @router.get("/{task_id}/artifacts")
-async def artifacts(task_id: str, runtime: RuntimeOf) -> list[ArtifactView]:
+async def artifacts(task_id: str, runtime: RuntimeOf, caller: Reader) -> list[ArtifactView]:
     """List the files that the task's answer handed over."""
-    task = await runtime.tasks.get(task_id)
+    task = await runtime.tasks.get(task_id, namespace=caller.namespace)
     return [
         ArtifactView(
             name=artifact["name"],
@@ -271,9 +280,11 @@ async def artifacts(task_id: str, runtime: RuntimeOf) -> list[ArtifactView]:
 
 
 @router.get("/{task_id}/artifacts/{name:path}", response_class=StreamingResponse)
-async def artifact(task_id: str, name: str, runtime: RuntimeOf) -> StreamingResponse:
+async def artifact(
+    task_id: str, name: str, runtime: RuntimeOf, caller: Reader
+) -> StreamingResponse:
     """Return a file that the task's answer handed over, never to be shown as a page."""
-    file = await runtime.tasks.artifact(task_id, name)
+    file = await runtime.tasks.artifact(task_id, name, namespace=caller.namespace)
     guessed = mimetypes.guess_type(name)[0] or "application/octet-stream"
     plain = guessed.startswith(("text/csv", "text/plain", "image/png", "image/jpeg"))
     return StreamingResponse(

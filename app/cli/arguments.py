@@ -15,6 +15,9 @@ exit codes: 0 done, 1 the task failed, 2 wrong use, 3 something needed is missin
 4 budget reached, 130 interrupted
 """
 
+_OF_A_NAMESPACE = frozenset({"app.cli.solve", "app.cli.tasks", "app.cli.memory"})
+"""Modules whose commands look at the things of one namespace."""
+
 
 class Verbs(Protocol):
     """Where verbs are added to."""
@@ -55,6 +58,10 @@ def _verb(verbs: Verbs, name: str, summary: str, run: str, example: str) -> Argu
         epilog="example:\n  " + example.replace("\n", "\n  "),
     )
     parser.add_argument("--json", action="store_true", help="print JSON, for machines")
+    if run.partition(":")[0] in _OF_A_NAMESPACE:
+        parser.add_argument(
+            "--namespace", default="default", metavar="NAME", help="whose tasks and memory it means"
+        )
     parser.set_defaults(command=run)
     return parser
 

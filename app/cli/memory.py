@@ -5,7 +5,6 @@ from argparse import Namespace
 from app.cli.exits import CliError, Exit
 from app.cli.text import one_line, say, say_json, table
 from app.settings import load_settings
-from app.tasks import NAMESPACE
 from app.wiring import open_runtime
 from memory.base import EntryNotFoundError
 from memory.memory import Memory
@@ -19,7 +18,7 @@ async def list_entries(args: Namespace) -> int:
     """Print what was learned, newest first."""
     async with open_runtime(load_settings(), work=False) as runtime:
         entries = await runtime.memory.list(
-            namespace=NAMESPACE,
+            namespace=args.namespace,
             kind=args.kind,
             statuses=(args.status,) if args.status else (),
             limit=args.limit,
@@ -39,7 +38,7 @@ async def list_entries(args: Namespace) -> int:
 async def show(args: Namespace) -> int:
     """Print an entry with where it came from and its versions."""
     async with open_runtime(load_settings(), work=False) as runtime:
-        entry = await _find(runtime.memory, args.id)
+        entry = await _find(runtime.memory, args.id, args.namespace)
         versions = await runtime.memory.history(entry.id)
         found = await runtime.memory.receipt(entry.id)
     if args.json:
@@ -61,7 +60,7 @@ async def show(args: Namespace) -> int:
 async def receipt(args: Namespace) -> int:
     """Print what an entry is worth, as far as it is known."""
     async with open_runtime(load_settings(), work=False) as runtime:
-        entry = await _find(runtime.memory, args.id)
+        entry = await _find(runtime.memory, args.id, args.namespace)
         found = await runtime.memory.receipt(entry.id)
     if args.json:
         say_json(found)
@@ -72,13 +71,15 @@ async def receipt(args: Namespace) -> int:
     return Exit.DONE
 
 
-async def _find(memory: Memory, start: str) -> Entry:
+async def _find(memory: Memory, start: str, namespace: str) -> Entry:
     try:
-        return await memory.get(start)
+        entry = await memory.get(start)
+        if entry.namespace != namespace:
+            raise EntryNotFoundError(start)
     except EntryNotFoundError:
         found: list[Entry] = []
         after = ""
-        while page := await memory.list(namespace=NAMESPACE, after=after, limit=_PAGE):
+        while page := await memory.list(namespace=namespace, after=after, limit=_PAGE):
             found += [entry for entry in page if entry.id.startswith(start)]
             after = page[-1].id
         if not found or not start:
@@ -87,6 +88,7 @@ async def _find(memory: Memory, start: str) -> Entry:
             message = f"several ids begin with {start!r}; type more of it"
             raise CliError(Exit.WRONG_USE, message) from None
         return found[0]
+    return entry
 
 
 def _scope(entry: Entry) -> str:

@@ -18,7 +18,6 @@ from app.errors import ConflictError
 from app.files import BytesUpload
 from app.schemas import Budget, TaskRequest, TaskView
 from app.settings import load_settings
-from app.tasks import NAMESPACE
 from app.wiring import Runtime, open_runtime
 
 _MISSING_REASONS = {"model_unavailable", "tool_unavailable"}
@@ -35,27 +34,27 @@ async def solve(args: Namespace) -> int:
             raise CliError(Exit.WRONG_USE, f"--file: expected a file, got {str(path)!r}")
     async with open_runtime(load_settings()) as runtime:
         task = await _submit(runtime, instruction, paths, args)
-        return await follow(runtime, task.id, json=args.json, out=args.out)
+        return await follow(runtime, task, json=args.json, out=args.out)
 
 
-async def follow(runtime: Runtime, task_id: str, *, json: bool, out: str | None = None) -> int:
+async def follow(runtime: Runtime, task: TaskView, *, json: bool, out: str | None = None) -> int:
     """Show a task until its end, print how it ended and return the exit code."""
     progress = progress_for(json=json)
     if not json:
-        note(f"task {task_id}")
+        note(f"task {task.id}")
     try:
-        waits = await _watch(runtime, task_id, progress, json=json)
+        waits = await _watch(runtime, task, progress, json=json)
     except asyncio.CancelledError:
         progress.close()
-        note(f"interrupted; cancelling task {task_id}")
+        note(f"interrupted; cancelling task {task.id}")
         try:
-            await runtime.tasks.cancel(task_id)
+            await runtime.tasks.cancel(task.id, namespace=task.namespace)
         except ConflictError:
-            note("it was over already; its answer is kept: strop tasks show " + task_id)
+            note("it was over already; its answer is kept: strop tasks show " + task.id)
         raise
     finally:
         progress.close()
-    task = await runtime.tasks.get(task_id)
+    task = await runtime.tasks.get(task.id, namespace=task.namespace)
     if out is not None:
         await asyncio.to_thread(_copy_artifacts, runtime, task, Path(out))
     if json:
@@ -78,12 +77,13 @@ async def _submit(
     ids: list[str] = []
     for path in paths:
         upload = BytesUpload(await asyncio.to_thread(path.read_bytes))
-        ids.append((await runtime.tasks.files.add(NAMESPACE, path.name, upload)).id)
+        ids.append((await runtime.tasks.files.add(args.namespace, path.name, upload)).id)
     try:
         request = TaskRequest(
             instruction=instruction,
             files=tuple(ids),
             model=args.model,
+            namespace=args.namespace,
             budget=Budget(usd=args.budget_usd, steps=args.max_steps),
         )
     except ValidationError as error:
@@ -92,21 +92,22 @@ async def _submit(
     return (await runtime.tasks.submit(request)).task
 
 
-async def _watch(runtime: Runtime, task_id: str, progress: Progress, *, json: bool) -> bool:
+async def _watch(runtime: Runtime, task: TaskView, progress: Progress, *, json: bool) -> bool:
     """Show events up to the end; True when the task waits for a person who is not here."""
-    async for event in runtime.tasks.follow(task_id):
+    async for event in runtime.tasks.follow(task.id, namespace=task.namespace):
         progress.show(event.kind, event.data)
         if event.kind == "question":
             progress.close()
             answer = None if json else await _answer(event.data)
             if answer is None:
-                note(f'waiting for an answer: strop tasks answer {task_id} "..."')
+                note(f'waiting for an answer: strop tasks answer {task.id} "..."')
                 return True
-            await runtime.tasks.message(task_id, answer)
+            await runtime.tasks.message(task.id, answer, namespace=task.namespace)
         elif event.kind == "task" and _is_over(event.data) and not json:
             # The answer is not held back by what is learned from it afterwards.
             progress.close()
-            _print_answer(runtime, await runtime.tasks.get(task_id))
+            done = await runtime.tasks.get(task.id, namespace=task.namespace)
+            _print_answer(runtime, done)
     return False
 
 

@@ -11,7 +11,6 @@ from app.db.tasks import TaskFilter
 from app.errors import NotFoundError
 from app.schemas import TaskView
 from app.settings import load_settings
-from app.tasks import NAMESPACE
 from app.wiring import Runtime, open_runtime
 
 _PAGE = 100
@@ -23,7 +22,7 @@ async def list_tasks(args: Namespace) -> int:
     if args.status is not None and args.status not in statuses:
         raise CliError(Exit.WRONG_USE, f"--status: expected one of {', '.join(statuses)}")
     wanted = TaskFilter(
-        namespace=NAMESPACE,
+        namespace=args.namespace,
         statuses=(args.status,) if args.status else (),
         text=args.text or "",
         limit=args.limit,
@@ -52,7 +51,7 @@ async def list_tasks(args: Namespace) -> int:
 async def show(args: Namespace) -> int:
     """Print one task."""
     async with open_runtime(load_settings(), work=False) as runtime:
-        task = await find(runtime, args.id)
+        task = await find(runtime, args.id, args.namespace)
         workspace = runtime.home.workspace(task.id)
     if args.json:
         say_json(task)
@@ -83,8 +82,10 @@ async def show(args: Namespace) -> int:
 async def events(args: Namespace) -> int:
     """Print what happened, and what happens, until the task's end."""
     async with open_runtime(load_settings(), work=False) as runtime:
-        task = await find(runtime, args.id)
-        async for event in runtime.tasks.follow(task.id, after=args.after):
+        task = await find(runtime, args.id, args.namespace)
+        async for event in runtime.tasks.follow(
+            task.id, after=args.after, namespace=task.namespace
+        ):
             if args.json:
                 # One line for each event, so that a program can read them as they come.
                 say_json_line(event.seq, event.kind, event.at.isoformat(), event.data)
@@ -97,7 +98,8 @@ async def events(args: Namespace) -> int:
 async def cancel(args: Namespace) -> int:
     """End a task."""
     async with open_runtime(load_settings(), work=False) as runtime:
-        task = await runtime.tasks.cancel((await find(runtime, args.id)).id)
+        found = await find(runtime, args.id, args.namespace)
+        task = await runtime.tasks.cancel(found.id, namespace=found.namespace)
     _tell(task, json=args.json)
     return Exit.DONE
 
@@ -105,12 +107,13 @@ async def cancel(args: Namespace) -> int:
 async def answer(args: Namespace) -> int:
     """Answer the question that a task has asked; a working process goes on with it."""
     async with open_runtime(load_settings(), work=False) as runtime:
-        task = await runtime.tasks.message((await find(runtime, args.id)).id, args.text)
+        found = await find(runtime, args.id, args.namespace)
+        task = await runtime.tasks.message(found.id, args.text, namespace=found.namespace)
     _tell(task, json=args.json)
     return Exit.DONE
 
 
-async def find(runtime: Runtime, start: str) -> TaskView:
+async def find(runtime: Runtime, start: str, namespace: str) -> TaskView:
     """Return the task whose id is, or begins with, `start`.
 
     Raises:
@@ -118,14 +121,14 @@ async def find(runtime: Runtime, start: str) -> TaskView:
         CliError: there are several.
     """
     try:
-        return await runtime.tasks.get(start)
+        return await runtime.tasks.get(start, namespace=namespace)
     except NotFoundError:
         if not start.removeprefix("t_"):
             raise
     found: list[TaskView] = []
     cursor: str | None = None
     while True:
-        wanted = TaskFilter(namespace=NAMESPACE, limit=_PAGE)
+        wanted = TaskFilter(namespace=namespace, limit=_PAGE)
         page = await runtime.tasks.list(wanted, cursor=cursor)
         found += [task for task in page.items if task.id.startswith(start)]
         cursor = page.next_cursor

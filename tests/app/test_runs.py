@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from app.callers import DEFAULT_NAMESPACE
 from app.errors import ConflictError
 from app.files import BytesUpload
 from app.schemas import Budget, TaskRequest
-from app.tasks import NAMESPACE
 from app.wiring import Runtime, open_runtime
 from models.base import ModelAuthError, ModelServerError
 from tests.support.service import RoleModel, call, settings_for, until
@@ -49,11 +49,13 @@ async def test_a_task_runs_answers_hands_over_files_and_teaches(home: Path) -> N
         lessons=LESSON,
     )
     async with open_runtime(settings_for(home), model=model) as runtime:
-        file = await runtime.tasks.files.add(NAMESPACE, "data.csv", BytesUpload(b"a;b\n40;2\n"))
+        file = await runtime.tasks.files.add(
+            DEFAULT_NAMESPACE, "data.csv", BytesUpload(b"a;b\n40;2\n")
+        )
         task_id = await _submit(runtime, files=[file.id])
         kinds = await _kinds(runtime, task_id)
         task = await runtime.tasks.get(task_id)
-        tips = await runtime.memory.list(namespace=NAMESPACE, kind="tip")
+        tips = await runtime.memory.list(namespace=DEFAULT_NAMESPACE, kind="tip")
         with await runtime.tasks.artifact(task_id, "out/total.txt") as handed:
             assert handed.read() == b"42"
     assert (task.status, task.end_reason, task.result) == ("succeeded", "done", "The total is 42.")

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from app.callers import DEFAULT_NAMESPACE
 from app.cli.main import main
 from app.settings import load_settings
-from app.tasks import NAMESPACE
 from app.wiring import open_runtime
 from memory.records import Provenance, RecallQuery, RunOutcome, Tip
 
@@ -30,17 +30,19 @@ async def _use_an_entry() -> str:
     async with open_runtime(load_settings(), work=False) as runtime:
         memory = runtime.memory
         remembered = await memory.propose(
-            Tip(text=TEXT), namespace=NAMESPACE, provenance=Provenance(run_id="r0")
+            Tip(text=TEXT), namespace=DEFAULT_NAMESPACE, provenance=Provenance(run_id="r0")
         )
         for number, text in enumerate((TEXT, TEXT, "something else")):
             run_id = f"r{number}"
-            query = RecallQuery(text=text, namespace=NAMESPACE, run_id=run_id, family="sort csv")
+            query = RecallQuery(
+                text=text, namespace=DEFAULT_NAMESPACE, run_id=run_id, family="sort csv"
+            )
             await memory.recall(query)
             await memory.finish(
                 RunOutcome(
                     run_id=run_id,
                     task_id=f"t{number}",
-                    namespace=NAMESPACE,
+                    namespace=DEFAULT_NAMESPACE,
                     family="sort csv",
                     success=number != 1,
                     end_reason="done" if number != 1 else "max_steps",

@@ -84,7 +84,7 @@ WRONG_FIELDS: list[tuple[dict[str, Any], str]] = [
     ({"instruction": "x", "budget": {"steps": 0}}, "budget.steps"),
     ({"instruction": "x", "budget": {"euros": 1}}, "budget.euros"),
     ({"instruction": "x", "schedule": "daily"}, "schedule"),
-    ({"instruction": "x", "namespace": "other"}, "namespace"),
+    ({"instruction": "x", "namespace": "Not A Name"}, "namespace"),
     ({"instruction": "x", "metadata": "m"}, "metadata"),
 ]
 
