@@ -1,7 +1,7 @@
 """Everything that one run works with."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from langgraph.runtime import Runtime
@@ -67,6 +67,12 @@ class Run:
         """Who repairs and learns."""
         return Refiner(self.calls)
 
+    def told(self, words: Sequence[str]) -> "Run":
+        """Return the run with what its owner said since as a part of the task."""
+        if not words:
+            return self
+        return replace(self, task=self.task.model_copy(update={"said": tuple(words)}))
+
     def actor(self, state: RunState) -> Actor:
         """Return what carries out actions, with the recalled Shortcuts."""
         shortcuts = {
@@ -94,8 +100,9 @@ def node(work: Node) -> BoundNode:
     """Bind a node to the run's context and turn `StopRun` into state."""
 
     async def bound(state: RunState, *, runtime: Runtime[Run]) -> RunState:
+        run = runtime.context.told(state.get("words", []))
         try:
-            return await work(state, runtime.context)
+            return await work(state, run)
         except StopRun as stop:
             return RunState(end_reason=stop.reason, error=str(stop))
 

@@ -16,6 +16,8 @@ class InMemoryRecorder:
     events: list[tuple[str, dict[str, Any]]] = field(default_factory=list[Any])
     steps: list[Step] = field(default_factory=list[Step])
     charges: list[tuple[str, str, Usage]] = field(default_factory=list[Any])
+    words: list[str] = field(default_factory=list[str])
+    """What the owner says; a message's number is its place, from 1."""
     journal: dict[str, CallRecord | None] = field(default_factory=dict[str, CallRecord | None])
 
     async def emit(self, kind: str, data: Mapping[str, Any]) -> None:
@@ -44,6 +46,10 @@ class InMemoryRecorder:
     async def elapsed_s(self) -> float:
         """Return the models' time, for there is no other clock here."""
         return (await self.spent()).seconds
+
+    async def said(self, *, after: int) -> list[tuple[int, str]]:
+        """Return what was said after message number `after`."""
+        return list(enumerate(self.words, 1))[after:]
 
     async def begin_call(
         self, key: str, tool: str, arguments: Mapping[str, Any]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from agents.calls import ModelCalls
 from agents.prompts import fence, render
-from agents.rendering import clip, entry_lines, plan_lines, steps_text
+from agents.rendering import asked, clip, entry_lines, plan_lines, steps_text
 from agents.state import FinalAnswer, Plan, RunState, Subgoal, TaskSpec
 from models.messages import Request
 
@@ -26,7 +26,7 @@ class Manager:
         messages = render(
             "manager_plan",
             max_subgoals=task.limits.max_subgoals,
-            instruction=task.instruction,
+            instruction=asked(task),
             inputs=json.dumps(task.inputs, ensure_ascii=False, indent=1) if task.inputs else "",
             acceptance=task.acceptance,
             workspace=state.get("workspace", ""),
@@ -46,7 +46,7 @@ class Manager:
         results = "\n\n".join(f"{s.text}\n→ {s.result}" for s in plan if s.result)
         messages = render(
             "manager_final",
-            instruction=task.instruction,
+            instruction=asked(task),
             acceptance=task.acceptance,
             results=clip(results, 20_000),
         )

@@ -4,6 +4,7 @@ from agents.context import Run, node
 from agents.limits import stop_reason
 from agents.perceptor import changed_files, perceive
 from agents.state import CallRecord, RunState, Step, Subgoal
+from agents.steering import heard
 
 KEPT_SIGNATURES = 8
 
@@ -14,6 +15,7 @@ async def act(state: RunState, run: Run) -> RunState:
     stop = stop_reason(state, run.task.limits)
     if stop is not None:
         return RunState(end_reason=stop[0], error=stop[1])
+    run, fresh = await heard(state, run)
     action = await run.solver.act(run.task, state, run.schemas(state))
     await run.recorder.emit(
         "action",
@@ -24,7 +26,7 @@ async def act(state: RunState, run: Run) -> RunState:
             "calls": [call.model_dump() for call in action.calls],
         },
     )
-    return RunState(action=action)
+    return fresh | RunState(action=action)
 
 
 @node

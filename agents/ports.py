@@ -46,6 +46,10 @@ class Recorder(Protocol):
         """Return the time the task has been worked on, in seconds, waiting excluded."""
         ...
 
+    async def said(self, *, after: int) -> list[tuple[int, str]]:
+        """Return what the owner said after message number `after`: numbers and texts."""
+        ...
+
     async def begin_call(
         self, key: str, tool: str, arguments: Mapping[str, Any]
     ) -> CallRecord | bool:

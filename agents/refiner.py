@@ -8,7 +8,7 @@ from pydantic import Field
 
 from agents.calls import ModelCalls
 from agents.prompts import render
-from agents.rendering import clip, entry_lines, steps_text
+from agents.rendering import asked, clip, entry_lines, steps_text
 from agents.state import Notes, RecalledText, RepairedAnswer, RunState, Said, Step, TaskSpec
 from memory.records import ErrorClass, Scope, ShortcutArgument, ShortcutStep, Tip
 from models.messages import Request
@@ -66,7 +66,7 @@ class Refiner:
         """Return the answer worded anew from the same evidence."""
         messages = render(
             "refiner_answer",
-            instruction=task.instruction,
+            instruction=asked(task),
             acceptance=task.acceptance,
             answer=answer,
             feedback=feedback,
@@ -79,7 +79,7 @@ class Refiner:
         """Return the notes, written anew to cover `steps` before they leave the window."""
         messages = render(
             "refiner_notes",
-            instruction=task.instruction,
+            instruction=asked(task),
             subgoal=state.get("plan", [])[state.get("current", 0)].text,
             notes=state.get("notes", "") or "(none)",
             steps=steps_text(steps),
@@ -98,7 +98,7 @@ class Refiner:
         """Return what a later run should know."""
         messages = render(
             "refiner_lessons",
-            instruction=task.instruction,
+            instruction=asked(task),
             ending=ending,
             max_tips=MAX_TIPS,
             tips=entry_lines(recalled, "tip"),

@@ -4,13 +4,30 @@ import json
 from collections.abc import Iterable, Sequence
 
 from agents.prompts import fence, one_line, unmarked
-from agents.state import CallRecord, RecalledText, Step, Subgoal
+from agents.state import CallRecord, RecalledText, Step, Subgoal, TaskSpec
 from models.messages import JsonObject
 
 MARKS = {"pending": " ", "running": ">", "done": "x", "failed": "!"}
 RESULT_CHARS = 3000
 NEWEST_CHARS = 10_000
 ARGUMENT_CHARS = 6000
+
+
+_MEANWHILE = """\
+{instruction}
+
+## Said by the owner meanwhile
+Said while the task was worked on, newest last. Follow it as you follow the task; where it differs
+from the task, it holds. The rules stand above it.
+{said}"""
+
+
+def asked(task: TaskSpec) -> str:
+    """Return the instruction with what the owner said since, whose marks are made harmless."""
+    if not task.said:
+        return task.instruction
+    said = "\n".join("- " + "\n  ".join(unmarked(text).splitlines()) for text in task.said)
+    return _MEANWHILE.format(instruction=task.instruction, said=said)
 
 
 def clip(text: str, limit: int) -> str:

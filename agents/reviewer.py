@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from agents.calls import ModelCalls
 from agents.hints import hint
 from agents.prompts import render
-from agents.rendering import NEWEST_CHARS, call_line, result_block, step_line
+from agents.rendering import NEWEST_CHARS, asked, call_line, result_block, step_line
 from agents.state import AnswerReview, RunState, Step, StepReview, TaskSpec
 from models.messages import Request
 
@@ -24,7 +24,7 @@ class Reviewer:
             return _judged(step, decided, by_model=False)
         messages = render(
             "reviewer_step",
-            instruction=task.instruction,
+            instruction=asked(task),
             subgoal=state.get("plan", [])[state.get("current", 0)].text,
             acceptance=task.acceptance,
             earlier=[step_line(one) for one in state.get("recent", [])],
@@ -51,7 +51,7 @@ class Reviewer:
         """
         messages = render(
             "reviewer_answer",
-            instruction=task.instruction,
+            instruction=asked(task),
             acceptance=task.acceptance,
             answer=state.get("answer", ""),
             solved=solved,

@@ -9,7 +9,7 @@ from pydantic import Field
 from agents.calls import ModelCalls
 from agents.ports import StopRun
 from agents.prompts import render
-from agents.rendering import entry_lines, history_blocks, plan_lines
+from agents.rendering import asked, entry_lines, history_blocks, plan_lines
 from agents.state import Action, RunState, TaskSpec
 from models.base import BadReplyError
 from models.messages import Frozen, JsonObject, Message, Request, ToolCall, ToolSchema
@@ -70,7 +70,7 @@ def _prompt(
     return render(
         "solver_operate",
         text_actions=[tool.model_dump_json() for tool in text_tools],
-        instruction=task.instruction,
+        instruction=asked(task),
         inputs=json.dumps(task.inputs, ensure_ascii=False, indent=1) if task.inputs else "",
         acceptance=task.acceptance,
         plan=plan_lines(plan) if len(plan) > 1 else [],

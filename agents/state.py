@@ -83,6 +83,8 @@ class TaskSpec(Frozen):
     """Names of the files that came with it, in the workspace."""
     family: str = ""
     """Kind of task, for comparing like with like."""
+    said: tuple[str, ...] = ()
+    """What its owner said while it was worked on, oldest first; a part of the task."""
     limits: RunLimits = RunLimits()
 
 
@@ -246,5 +248,9 @@ class RunState(TypedDict, total=False):
     review: AnswerReview | None
     rounds: int
     """Answers refused so far."""
+    words: list[str]
+    """What the owner said while the task was worked on."""
+    heard: int
+    """Number of the newest of those messages."""
     end_reason: EndReason | None
     error: str

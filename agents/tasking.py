@@ -6,10 +6,12 @@ from agents.perceptor import perceive
 from agents.prompts import fence, one_line
 from agents.rendering import clip, steps_text
 from agents.state import AnswerReview, CallRecord, RecalledText, RunState, Subgoal
+from agents.steering import heard
 from memory.records import Recall, Recalled, RecallQuery, Shortcut
 from sandboxes.base import WorkspacePathError
 
 EVIDENCE_CHARS = 16_000
+_SAID_MORE = "The owner said more before this answer was given; see the task."
 HEADS = 3
 HEAD_BYTES = 1000
 
@@ -46,6 +48,7 @@ async def admit(_: RunState, run: Run) -> RunState:
 async def plan(state: RunState, run: Run) -> RunState:
     """Plan what is left; after failures, plan another way round."""
     replan = bool(state.get("plan"))
+    run, fresh = await heard(state, run)
     made = await run.manager.plan(run.task, state, run.tool_lines())
     done = [subgoal for subgoal in state.get("plan", []) if subgoal.status == "done"]
     if state.get("review") is not None:
@@ -53,7 +56,7 @@ async def plan(state: RunState, run: Run) -> RunState:
     subgoals = [*done, *(Subgoal(text=text) for text in made.subgoals)]
     event = {"thought": made.thought, "subgoals": [s.text for s in subgoals], "replan": replan}
     await run.recorder.emit("plan", event)
-    return RunState(
+    return fresh | RunState(
         plan=subgoals,
         plan_thought=made.thought,
         current=len(done),
@@ -92,7 +95,14 @@ async def finalise(state: RunState, run: Run) -> RunState:
 
 @node
 async def review_answer(state: RunState, run: Run) -> RunState:
-    """Let the Reviewer judge the answer; an accepted one ends the run."""
+    """Let the Reviewer judge the answer; an accepted one ends the run.
+
+    What the owner said after the last action was taken goes back to work first.
+    """
+    run, fresh = await heard(state, run)
+    if fresh:
+        review = AnswerReview(accepted=False, score=0.0, feedback=_SAID_MORE, mend="work")
+        return fresh | RunState(review=review)
     review = await run.reviewer.review_answer(
         run.task,
         state,

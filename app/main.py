@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 
-from app.api import description, files, health, memory, models, problems, tasks, web
+from app.api import description, files, health, memory, models, problems, steering, tasks, web
 from app.api.limits import BodyLimit
 from app.api.origin import LOOPBACK, SameOrigin
 from app.errors import SettingsError
@@ -61,7 +61,7 @@ def create_app(
         redoc_url=None,
     )
     problems.install(app)
-    for router in (tasks, files, memory, models, health):
+    for router in (tasks, steering, files, memory, models, health):
         app.include_router(router.router)
     web.install(app)
     description.install(app)

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection
 
 from agents.state import CallRecord, Step
-from app.db import claims, trace
+from app.db import claims, messages, trace
 from app.db.records import Claim
 from app.db.types import now
 from app.wakes import Wakes
@@ -56,6 +56,13 @@ class SqlRecorder:
         """Return the time the task has been worked on, in seconds, waiting excluded."""
         task = await self._database.run(partial(claims.own, claim=self._claim))
         return claims.worked_s(task, now())
+
+    async def said(self, *, after: int) -> list[tuple[int, str]]:
+        """Return what the owner said after message number `after`: numbers and texts."""
+        claim = self._claim
+        return await self._database.read(
+            partial(messages.after, task_id=claim.task_id, run_id=claim.run_id, seq=after)
+        )
 
     async def begin_call(
         self, key: str, tool: str, arguments: Mapping[str, Any]

@@ -57,7 +57,7 @@ class Submitted:
 
 
 class TaskService:
-    """Submit, look at, follow, cancel and answer tasks."""
+    """Submit, look at, follow and cancel tasks."""
 
     def __init__(
         self,
@@ -167,33 +167,6 @@ class TaskService:
         await self._engine.cancel(task_id)
         return await self.get(task_id, namespace=namespace)
 
-    async def message(
-        self, task_id: str, text: str, *, namespace: str = DEFAULT_NAMESPACE
-    ) -> TaskView:
-        """Answer the question that a task has asked.
-
-        Raises:
-            NotFoundError: there is none of that id.
-            ConflictError: it has not asked anything.
-        """
-
-        def answer(connection: Connection) -> bool:
-            turn = tasks.answer(connection, task_id, text)
-            if turn is not None:
-                self._engine.enqueue(connection, turn)
-            return turn is not None
-
-        await self._row(task_id, namespace)
-        if not await self._database.run(answer):
-            task = await self._row(task_id, namespace)
-            message = (
-                f"the task has asked nothing (it is {task.status}); "
-                "steering a task that runs is not possible yet"
-            )
-            raise ConflictError(message)
-        await self._engine.submit(task_id)
-        return await self.get(task_id, namespace=namespace)
-
     async def events(
         self,
         task_id: str,
@@ -210,7 +183,7 @@ class TaskService:
         task = await self._row(task_id, namespace)
         rows = await self._events(task_id, after, limit)
         reached = rows[-1].seq if rows else after
-        ended = bool(rows and rows[-1].kind == "end")
+        ended = bool(rows and rows[-1].kind == "end" and reached >= task.last_seq)
         if not rows and task.over and after >= task.last_seq:
             ended = await self.ended_at(task_id, after, namespace=namespace)
         return EventPage(items=[event_view(row) for row in rows], after=reached, ended=ended)
@@ -242,7 +215,10 @@ class TaskService:
                 for row in rows:
                     after = row.seq
                     yield row
-                    if row.kind == "end":
+                    # A task that was retried goes on after the end of an earlier run.
+                    if row.kind == "end" and await self.ended_at(
+                        task_id, after, namespace=namespace
+                    ):
                         return
                 if not rows:
                     # Not `wait_for`: before Python 3.12 it can swallow a cancellation.

@@ -22,6 +22,7 @@ from app.liveness import Liveness
 from app.models import ModelDesk
 from app.sandboxing import SandboxDesk
 from app.settings import Settings
+from app.steering import SteeringService
 from app.tasks import TaskService
 from app.tidying import Checkpoints, tidy
 from app.wakes import Wakes
@@ -44,6 +45,7 @@ class Runtime:
     settings: Settings
     home: Home
     tasks: TaskService
+    steering: SteeringService
     memory: Memory
     models: ModelDesk
     engine: Engine
@@ -96,6 +98,7 @@ async def open_runtime(
             settings=settings,
             home=home,
             tasks=_tasks(ports, engine),
+            steering=SteeringService(database, engine),
             memory=memory,
             models=models,
             engine=engine,

@@ -1,4 +1,4 @@
-"""`/api/v1/tasks`: submit, look at, follow, cancel, answer."""
+"""`/api/v1/tasks`: submit, look at, follow, cancel."""
 
 import json
 import mimetypes
@@ -25,7 +25,6 @@ from app.files import chunks
 from app.schemas import (
     ArtifactView,
     EventPage,
-    MessageRequest,
     TaskPage,
     TaskRequest,
     TaskView,
@@ -255,14 +254,6 @@ async def events(
 async def cancel(task_id: str, runtime: RuntimeOf, caller: Writer) -> TaskView:
     """End a task at once."""
     return await runtime.tasks.cancel(task_id, namespace=caller.namespace)
-
-
-@router.post("/{task_id}/messages", status_code=202)
-async def message(
-    task_id: str, body: MessageRequest, runtime: RuntimeOf, caller: Writer
-) -> TaskView:
-    """Answer a task's question."""
-    return await runtime.tasks.message(task_id, body.text, namespace=caller.namespace)
 
 
 @router.get("/{task_id}/artifacts")

@@ -15,7 +15,9 @@ exit codes: 0 done, 1 the task failed, 2 wrong use, 3 something needed is missin
 4 budget reached, 130 interrupted
 """
 
-_OF_A_NAMESPACE = frozenset({"app.cli.solve", "app.cli.tasks", "app.cli.memory"})
+_OF_A_NAMESPACE = frozenset(
+    {"app.cli.solve", "app.cli.steering", "app.cli.tasks", "app.cli.memory"}
+)
 """Modules whose commands look at the things of one namespace."""
 
 
@@ -166,15 +168,18 @@ def _tasks(verbs: Verbs) -> None:
     parser.add_argument("--text", default=None, help="only tasks whose instruction has this text")
     parser.add_argument("--limit", type=_number(int, 0, above=True), default=20, metavar="N")
     for name, summary, run in (
-        ("show", "show a task: plan, answer, cost, what was recalled and learned", "show"),
-        ("events", "print what happened in a task; follows it while it runs", "events"),
-        ("cancel", "end a task at once", "cancel"),
+        ("show", "show a task: plan, answer, cost, what was recalled and learned", "tasks:show"),
+        ("events", "print what happened in a task; follows it while it runs", "tasks:events"),
+        ("cancel", "end a task at once", "tasks:cancel"),
+        ("pause", "stop a task where it stands", "steering:pause"),
+        ("resume", "let a paused task go on", "steering:resume"),
+        ("retry", "begin a new run of a failed or cancelled task", "steering:retry"),
     ):
         parser = _verb(
             group,
             name,
             summary,
-            f"app.cli.tasks:{run}",
+            f"app.cli.{run}",
             f"strop tasks {name} t_4f9c   # the start of an id is enough",
         )
         parser.add_argument("id", metavar="ID")
@@ -186,15 +191,14 @@ def _tasks(verbs: Verbs) -> None:
                 metavar="N",
                 help="only what follows event number N",
             )
-    parser = _verb(
-        group,
-        "answer",
-        "answer the question that a waiting task has asked",
-        "app.cli.tasks:answer",
-        'strop tasks answer t_4f9c "the second one"',
-    )
-    parser.add_argument("id", metavar="ID")
-    parser.add_argument("text", metavar="TEXT")
+    for name, summary, text in (
+        ("answer", "answer the question that a waiting task has asked", "the second one"),
+        ("say", "tell a task something while it is worked on", "leave out the year 2003"),
+    ):
+        example = f'strop tasks {name} t_4f9c "{text}"'
+        parser = _verb(group, name, summary, "app.cli.steering:say", example)
+        parser.add_argument("id", metavar="ID")
+        parser.add_argument("text", metavar="TEXT")
 
 
 def _memory(verbs: Verbs) -> None:

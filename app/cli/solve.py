@@ -102,7 +102,7 @@ async def _watch(runtime: Runtime, task: TaskView, progress: Progress, *, json: 
             if answer is None:
                 note(f'waiting for an answer: strop tasks answer {task.id} "..."')
                 return True
-            await runtime.tasks.message(task.id, answer, namespace=task.namespace)
+            await runtime.steering.say(task.id, answer, namespace=task.namespace)
         elif event.kind == "task" and _is_over(event.data) and not json:
             # The answer is not held back by what is learned from it afterwards.
             progress.close()

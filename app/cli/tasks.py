@@ -1,4 +1,4 @@
-"""`strop tasks`: look at tasks, follow, answer or cancel them."""
+"""`strop tasks`: look at tasks, follow or cancel them."""
 
 from argparse import Namespace
 from typing import get_args
@@ -100,16 +100,7 @@ async def cancel(args: Namespace) -> int:
     async with open_runtime(load_settings(), work=False) as runtime:
         found = await find(runtime, args.id, args.namespace)
         task = await runtime.tasks.cancel(found.id, namespace=found.namespace)
-    _tell(task, json=args.json)
-    return Exit.DONE
-
-
-async def answer(args: Namespace) -> int:
-    """Answer the question that a task has asked; a working process goes on with it."""
-    async with open_runtime(load_settings(), work=False) as runtime:
-        found = await find(runtime, args.id, args.namespace)
-        task = await runtime.tasks.message(found.id, args.text, namespace=found.namespace)
-    _tell(task, json=args.json)
+    tell(task, json=args.json)
     return Exit.DONE
 
 
@@ -142,7 +133,8 @@ async def find(runtime: Runtime, start: str, namespace: str) -> TaskView:
     return found[0]
 
 
-def _tell(task: TaskView, *, json: bool) -> None:
+def tell(task: TaskView, *, json: bool) -> None:
+    """Print a task's status, or the whole of it as JSON."""
     if json:
         say_json(task)
     else:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, MetaData, inspect, text
 
-from app.db import tables
+from app.db import steering_tables
 from app.errors import SettingsError
 from memory import tables as memory_tables
 
@@ -61,7 +61,7 @@ def configuration(connection: Connection) -> "Config":
 
 def targets() -> list[MetaData]:
     """Return every schema that the database holds."""
-    return [tables.metadata, memory_tables.metadata]
+    return [steering_tables.metadata, memory_tables.metadata]
 
 
 def compared(name: str | None, kind: str, _parents: Any) -> bool:  # noqa: ANN401 - Alembic's hook

@@ -89,6 +89,8 @@ class TaskRow:
     """The task's own rules for approvals, over those of its namespace."""
     not_before: datetime | None = None
     """When it may be worked on, if not at once."""
+    paused_from: Status | None = None
+    """What a paused task was waiting for; None when it was queued or running."""
     graph_version: int = 1
     """Which version of the graphs its run began with."""
     last_seq: int = 0

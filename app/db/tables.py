@@ -62,6 +62,7 @@ tasks = Table(
     Column("created_by", String(64)),
     Column("approval", JSON),
     Column("not_before", UtcDateTime),
+    Column("paused_from", String(32)),
     Column("graph_version", Integer, nullable=False, server_default=text("1")),
     Column("last_seq", Integer, nullable=False, server_default=_ZERO),
     Column("version", Integer, nullable=False, server_default=_ZERO),

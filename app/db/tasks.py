@@ -147,10 +147,12 @@ def finished_runs(connection: Connection, run_ids: Sequence[str]) -> list[str]:
     """Return those of the runs that nobody will go on with, not even to learn from them."""
     found: list[str] = []
     for start in range(0, len(run_ids), _AT_ONCE):
-        statement = select(tasks.c.run_id).where(
-            tasks.c.run_id.in_(run_ids[start : start + _AT_ONCE]),
-            tasks.c.status.in_(TERMINAL),
-            tasks.c.learning != "pending",
+        over = and_(tasks.c.status.in_(TERMINAL), tasks.c.learning != "pending")
+        retried = tasks.c.run_id != runs.c.id
+        statement = (
+            select(runs.c.id)
+            .join(tasks, tasks.c.id == runs.c.task_id)
+            .where(runs.c.id.in_(run_ids[start : start + _AT_ONCE]), or_(over, retried))
         )
         found.extend(connection.execute(statement).scalars())
     return found

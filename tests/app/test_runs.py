@@ -76,7 +76,7 @@ async def test_a_question_stops_the_run_and_the_answer_goes_on_with_it(home: Pat
             if event.kind == "question":
                 assert event.data == {"text": "Which one?"}
                 assert (await runtime.tasks.get(task_id)).question == "Which one?"
-                await runtime.tasks.message(task_id, "the blue one")
+                await runtime.steering.say(task_id, "the blue one", namespace=DEFAULT_NAMESPACE)
         task = await runtime.tasks.get(task_id)
     assert task.result == "That one."
     assert any("the blue one" in message.content for r in model.requests for message in r.messages)
@@ -90,7 +90,7 @@ async def test_an_answer_survives_the_end_of_the_process_that_asked(home: Path) 
             if event.data.get("status") == "waiting_input":
                 break
     async with open_runtime(settings_for(home), work=False) as runtime:
-        await runtime.tasks.message(task_id, "the blue one")
+        await runtime.steering.say(task_id, "the blue one", namespace=DEFAULT_NAMESPACE)
     answering = RoleModel(call("answer", text="Blue."))
     async with open_runtime(settings_for(home), model=answering) as runtime:
         kinds = await _kinds(runtime, task_id)
@@ -98,12 +98,12 @@ async def test_an_answer_survives_the_end_of_the_process_that_asked(home: Path) 
     assert kinds.count("message") == kinds.count("question") == kinds.count("end") == 1
 
 
-async def test_words_to_a_task_that_asked_nothing_are_a_conflict(home: Path) -> None:
+async def test_words_to_a_task_that_is_over_are_a_conflict(home: Path) -> None:
     async with open_runtime(settings_for(home), model=RoleModel()) as runtime:
         task_id = await _submit(runtime)
         await _kinds(runtime, task_id)
-        with pytest.raises(ConflictError, match="asked nothing"):
-            await runtime.tasks.message(task_id, "hello")
+        with pytest.raises(ConflictError, match="is over"):
+            await runtime.steering.say(task_id, "hello", namespace=DEFAULT_NAMESPACE)
 
 
 async def test_cancelling_stops_a_model_call_and_learns_nothing(home: Path) -> None:

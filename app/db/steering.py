@@ -1,0 +1,106 @@
+"""Pause, resume and retry tasks; whoever works on one meanwhile may write nothing more."""
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from app.db import claims, events, turns
+from app.db.records import Status, TaskRow, Turn, columns
+from app.db.tables import runs, tasks
+from app.db.types import now
+
+WORKED_ON: frozenset[Status] = frozenset({"queued", "running"})
+WAITING: frozenset[Status] = frozenset({"waiting_approval", "waiting_input", "waiting_budget"})
+RETRIED: frozenset[Status] = frozenset({"failed", "cancelled"})
+
+
+def locked(connection: Connection, task_id: str, namespace: str) -> TaskRow | None:
+    """Return a task of the namespace, locked for this transaction, or None."""
+    statement = (
+        update(tasks)
+        .where(tasks.c.id == task_id, tasks.c.namespace == namespace)
+        .values(version=tasks.c.version)
+        .returning(*tasks.c)
+    )
+    row = connection.execute(statement).mappings().first()
+    return None if row is None else TaskRow(**columns(row))
+
+
+def pause(connection: Connection, task: TaskRow) -> bool:
+    """Stop a locked task where it stands; False when it is over or paused already."""
+    if task.status not in WORKED_ON | WAITING:
+        return False
+    worked = claims.worked_s(task, now()) if task.owner else task.worked_seconds
+    connection.execute(
+        update(tasks)
+        .where(tasks.c.id == task.id)
+        .values(
+            status="paused",
+            paused_from=task.status if task.status in WAITING else None,
+            epoch=tasks.c.epoch + 1,
+            owner=None,
+            worked_seconds=worked,
+        )
+    )
+    events.append(connection, task.id, "task", {"status": "paused"})
+    return True
+
+
+def resume(connection: Connection, task: TaskRow) -> Turn | None:
+    """Let a locked, paused task go on; None when it goes back to waiting.
+
+    Hand the turn to `Engine.enqueue` in the same transaction.
+    """
+    if task.paused_from is None:
+        return turns.requeue(connection, task.id, statuses=["paused"])
+    connection.execute(
+        update(tasks).where(tasks.c.id == task.id).values(status=task.paused_from, paused_from=None)
+    )
+    events.append(connection, task.id, "task", {"status": task.paused_from})
+    return None
+
+
+def retry(connection: Connection, task: TaskRow) -> Turn | None:
+    """Begin a new run of a locked task that failed or was cancelled; its events go on.
+
+    The figures of the task are those of its newest run, and so is what its budget counts.
+    """
+    newest = select(func.max(runs.c.number)).where(runs.c.task_id == task.id)
+    number = int(connection.execute(newest).scalar_one()) + 1
+    run_id = f"{task.id}.{number}"
+    connection.execute(
+        insert(runs).values(id=run_id, task_id=task.id, number=number, status="queued")
+    )
+    return turns.requeue(
+        connection, task.id, statuses=RETRIED, run_id=run_id, **_CLEARED, **_COUNTED_ANEW
+    )
+
+
+_CLEARED: dict[str, object] = {
+    "end_reason": None,
+    "answer": None,
+    "artifacts": [],
+    "error": None,
+    "question": None,
+    "reply": None,
+    "plan": {},
+    "recalled": [],
+    "learned": [],
+    "learning": "none",
+    "claimed_at": None,
+    "started_at": None,
+    "finished_at": None,
+    "paused_from": None,
+}
+_COUNTED_ANEW: dict[str, object] = dict.fromkeys(
+    (
+        "steps",
+        "prompt_tokens",
+        "completion_tokens",
+        "usd",
+        "model_seconds",
+        "model_calls",
+        "worked_seconds",
+        "deaths",
+        "death_steps",
+    ),
+    0,
+)

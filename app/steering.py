@@ -1,0 +1,152 @@
+"""The person's hands on a task: pause, resume, retry, speak."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
+from sqlalchemy import Connection
+
+from app.db import claims, messages, steering, tasks
+from app.db.records import TaskRow, Turn
+from app.db.types import now
+from app.engine import Engine
+from app.errors import ConflictError, InvalidInputError, NotFoundError
+from app.schemas import TaskView, task_view
+from memory.database import Database
+
+T = TypeVar("T")
+
+
+class SteeringService:
+    """Change how a task goes on, whichever process works on it."""
+
+    def __init__(self, database: Database, engine: Engine) -> None:
+        self._database = database
+        self._engine = engine
+
+    async def pause(self, task_id: str, *, namespace: str) -> TaskView:
+        """Stop a task where it stands; a paused one is returned as it is.
+
+        Raises:
+            NotFoundError: the namespace has none of that id.
+            ConflictError: it is over.
+        """
+
+        def work(connection: Connection) -> None:
+            task = _locked(connection, task_id, namespace)
+            if not steering.pause(connection, task) and task.status != "paused":
+                message = f"a task that is {task.status} cannot be paused: it is over"
+                raise ConflictError(message)
+
+        await self._database.run(work)
+        await self._engine.cancel(task_id)
+        return await self.view(task_id, namespace=namespace)
+
+    async def resume(self, task_id: str, *, namespace: str) -> TaskView:
+        """Let a paused task go on; one that is worked on is returned as it is.
+
+        Raises:
+            NotFoundError: the namespace has none of that id.
+            ConflictError: it waits for something else, or is over.
+        """
+
+        def work(connection: Connection) -> Turn | None:
+            task = _locked(connection, task_id, namespace)
+            if task.status == "paused":
+                return self._enqueued(connection, steering.resume(connection, task))
+            if task.status not in steering.WORKED_ON:
+                message = f"only a paused task can be resumed; this one is {task.status}"
+                raise ConflictError(message)
+            return None
+
+        return await self._queued(work, task_id, namespace)
+
+    async def retry(self, task_id: str, *, namespace: str) -> TaskView:
+        """Begin a new run of a task that failed or was cancelled.
+
+        Raises:
+            NotFoundError: the namespace has none of that id.
+            ConflictError: it is in another state, or still being learned from.
+        """
+
+        def work(connection: Connection) -> Turn | None:
+            task = _locked(connection, task_id, namespace)
+            if task.status not in steering.RETRIED:
+                message = f"only a failed or cancelled task can be retried; it is {task.status}"
+                raise ConflictError(message)
+            if task.learning == "pending":
+                message = f"the task is {task.status} and is being learned from; try again shortly"
+                raise ConflictError(message)
+            return self._enqueued(connection, steering.retry(connection, task))
+
+        return await self._queued(work, task_id, namespace)
+
+    async def say(self, task_id: str, text: str, *, namespace: str) -> TaskView:
+        """Answer a task's question, or tell it something while it is worked on.
+
+        Raises:
+            NotFoundError: the namespace has none of that id.
+            ConflictError: it is over, or was told too much.
+            InvalidInputError: the message is too long.
+        """
+
+        def work(connection: Connection) -> Turn | None:
+            task = _locked(connection, task_id, namespace)
+            if task.status == "waiting_input":
+                return self._enqueued(connection, tasks.answer(connection, task_id, text))
+            _check_message(connection, task, text)
+            messages.add(connection, task, text)
+            return None
+
+        return await self._queued(work, task_id, namespace)
+
+    async def view(self, task_id: str, *, namespace: str) -> TaskView:
+        """Return a task of the namespace.
+
+        Raises:
+            NotFoundError: it has none of that id.
+        """
+        task = await self._database.read(partial(tasks.get, task_id=task_id))
+        if task is None or task.namespace != namespace:
+            raise _unknown(task_id)
+        worked = claims.worked_s(task, now()) if task.owner else task.worked_seconds
+        return task_view(task, worked_s=worked)
+
+    async def _queued(
+        self, work: Callable[[Connection], Turn | None], task_id: str, namespace: str
+    ) -> TaskView:
+        """Do the work, and wake who works and who follows."""
+        await self._database.run(work)
+        await self._engine.submit(task_id)
+        return await self.view(task_id, namespace=namespace)
+
+    def _enqueued(self, connection: Connection, turn: Turn | None) -> Turn | None:
+        if turn is not None:
+            self._engine.enqueue(connection, turn)
+        return turn
+
+
+def _locked(connection: Connection, task_id: str, namespace: str) -> TaskRow:
+    task = steering.locked(connection, task_id, namespace)
+    if task is None:
+        raise _unknown(task_id)
+    return task
+
+
+def _unknown(task_id: str) -> NotFoundError:
+    return NotFoundError(f"there is no task {task_id[:100]!r}")
+
+
+def _check_message(connection: Connection, task: TaskRow, text: str) -> None:
+    if task.over:
+        message = f"the task is over ({task.status}) and hears nothing more; retry it or make a new"
+        raise ConflictError(message)
+    if task.paused_from == "waiting_input":
+        message = "the task is paused at its question; resume it, then answer"
+        raise ConflictError(message)
+    if len(text) > messages.MAX_CHARS:
+        message = f"expected at most {messages.MAX_CHARS} characters, got {len(text)}"
+        raise InvalidInputError.of("text", message)
+    if messages.count(connection, task.run_id, task.id) >= messages.MAX_MESSAGES:
+        message = f"the task is {task.status} and was told {messages.MAX_MESSAGES} things already"
+        raise ConflictError(message)
