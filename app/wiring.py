@@ -8,10 +8,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib import import_module
 
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from app.checks import Checks
-from app.db.engine import open_database
+from app.db.engine import cannot_open, open_database
 from app.db.migrate import upgrade
 from app.db.records import Claim
 from app.engine import EmbeddedEngine, Engine, EngineConfig, Worker
@@ -221,9 +221,7 @@ async def _open_database(settings: Settings, home: Home) -> Database:
         await asyncio.to_thread(migrate)
     except SQLAlchemyError as error:
         database.close()
-        cause = error.orig if isinstance(error, DBAPIError) else error
-        msg = f"STROP_DATABASE_URL or STROP_HOME: the database cannot be opened: {cause}"
-        raise SettingsError(msg) from None
+        raise cannot_open(database, error) from None
     return database
 
 

@@ -10,6 +10,8 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import OperationalError
 
+from memory.postgres import SNAPSHOT
+
 T = TypeVar("T")
 _READ_ONLY = "strop_read_only"
 _PRAGMAS = (
@@ -42,13 +44,20 @@ class Database:
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Return what `work` reads, from one snapshot; it waits for no writer.
 
-        What it should write all the same is rolled back.
+        What it should write all the same is rolled back, or refused by the server.
         """
-        return await asyncio.to_thread(self._read_sync, work)
+        return await asyncio.to_thread(self.read_sync, work)
 
-    def _read_sync(self, work: Callable[[Connection], T]) -> T:
-        with self.engine.connect().execution_options(**{_READ_ONLY: True}) as connection:
+    def read_sync(self, work: Callable[[Connection], T]) -> T:
+        """Do the same in this thread."""
+        options = SNAPSHOT if self.is_postgres else {_READ_ONLY: True}
+        with self.engine.connect().execution_options(**options) as connection:
             return work(connection)
+
+    @property
+    def is_postgres(self) -> bool:
+        """Whether a PostgreSQL server holds it, and not a file."""
+        return self.engine.dialect.name == "postgresql"
 
     def close(self) -> None:
         """Close every pooled connection."""

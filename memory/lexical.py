@@ -1,9 +1,10 @@
-"""Find entries by their words: SQLite's FTS5, or BM25 in Python on other databases."""
+"""Find entries by their words: SQLite's FTS5, or PostgreSQL's text search ranked by BM25."""
 
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import Any
 
 from sqlalchemy import Connection, text
 
@@ -28,10 +29,14 @@ _STOP_WORDS = frozenset(
 Hit = tuple[str, float]
 """An entry's id and its BM25 score; higher is better."""
 
-_CREATE = """
+_SQLITE_CREATE = """
 CREATE VIRTUAL TABLE IF NOT EXISTS memory_lexical
 USING fts5(text, tokenize = 'porter unicode61')
 """
+_POSTGRES_CREATE = (
+    "CREATE TABLE IF NOT EXISTS memory_lexical (seq bigint PRIMARY KEY, words tsvector NOT NULL)",
+    "CREATE INDEX IF NOT EXISTS memory_lexical_words ON memory_lexical USING gin (words)",
+)
 _HEADS = """
 FROM memory_entries AS entry
 JOIN memory_versions AS head ON head.entry_id = entry.id AND head.version = entry.head_version
@@ -39,19 +44,28 @@ JOIN memory_versions AS head ON head.entry_id = entry.id AND head.version = entr
 _VISIBLE = (
     "entry.namespace = :namespace AND entry.kind = :kind AND entry.status IN ('trial', 'active')"
 )
-_SEARCH = f"""
+_SQLITE_SEARCH = f"""
 SELECT entry.id, -bm25(memory_lexical) AS score {_HEADS}
 JOIN memory_lexical ON memory_lexical.rowid = head.seq
 WHERE memory_lexical MATCH :query AND {_VISIBLE}
 ORDER BY score DESC, entry.id LIMIT :k
 """
+_POSTGRES_SEARCH = f"""
+SELECT entry.id, tsvector_to_array(lexical.words) {_HEADS}
+JOIN memory_lexical AS lexical ON lexical.seq = head.seq
+WHERE lexical.words @@ to_tsquery('english', :query) AND {_VISIBLE}
+ORDER BY ts_rank(lexical.words, to_tsquery('english', :query)) DESC, entry.id LIMIT :candidates
+"""
+_POSTGRES_STEMS = "SELECT tsvector_to_array(to_tsvector('english', :words))"
+_CANDIDATES = 500
 _SCAN = f"SELECT entry.id, head.text {_HEADS} WHERE {_VISIBLE}"
 
 
 def create_lexical(connection: Connection) -> None:
-    """Create the full-text table where the database is SQLite; a migration calls this."""
-    if connection.dialect.name == "sqlite":
-        connection.execute(text(_CREATE))
+    """Create the full-text table; a migration calls this."""
+    sqlite = connection.dialect.name == "sqlite"
+    for statement in (_SQLITE_CREATE,) if sqlite else _POSTGRES_CREATE:
+        connection.execute(text(statement))
 
 
 def searchable(*texts: str) -> str:
@@ -76,22 +90,38 @@ def query_words(content: str) -> list[str]:
 def add_lexical(connection: Connection, seq: int, content: str) -> None:
     """Make a version findable; its row in `memory_versions` has the number `seq`."""
     if connection.dialect.name == "sqlite":
-        statement = text("INSERT INTO memory_lexical (rowid, text) VALUES (:seq, :content)")
-        connection.execute(statement, {"seq": seq, "content": content})
+        statement = "INSERT INTO memory_lexical (rowid, text) VALUES (:seq, :content)"
+    else:
+        # Only words are handed over: the server would take `sales.csv` for the name of a host.
+        content = " ".join(words(content))
+        statement = "INSERT INTO memory_lexical VALUES (:seq, to_tsvector('english', :content))"
+    connection.execute(text(statement), {"seq": seq, "content": content})
 
 
 def search_lexical(
     connection: Connection, content: str, *, namespace: str, kind: str, k: int
 ) -> list[Hit]:
     """Return the `k` best entries on trial or active, by the words of any text."""
-    if connection.dialect.name != "sqlite":
-        return scan_lexical(connection, content, namespace=namespace, kind=kind, k=k)
-    # A quoted word has no syntax, whatever it holds; `words` keeps quotes out.
-    match = " OR ".join(f'"{word}"' for word in query_words(content))
-    if not match:
+    wanted = query_words(content)
+    if not wanted:
         return []
-    values = {"namespace": namespace, "kind": kind, "query": match, "k": k}
-    return [(row[0], float(row[1])) for row in connection.execute(text(_SEARCH), values)]
+    values: dict[str, Any] = {"namespace": namespace, "kind": kind}
+    # A quoted word has no syntax, whatever it holds; `words` keeps quotes out.
+    if connection.dialect.name != "sqlite":
+        return _search_postgres(connection, wanted, values)[:k]
+    values |= {"query": " OR ".join(f'"{word}"' for word in wanted), "k": k}
+    return [(row[0], float(row[1])) for row in connection.execute(text(_SQLITE_SEARCH), values)]
+
+
+def _search_postgres(
+    connection: Connection, wanted: Sequence[str], values: dict[str, Any]
+) -> list[Hit]:
+    """Let the index find the entries and BM25 rank them, by the server's own word stems."""
+    query = " | ".join(f"'{word}'" for word in wanted)
+    values |= {"query": query, "candidates": _CANDIDATES}
+    found = connection.execute(text(_POSTGRES_SEARCH), values).all()
+    stems = connection.execute(text(_POSTGRES_STEMS), {"words": " ".join(wanted)}).scalar_one()
+    return _ranked(set(stems), [(row[0], Counter(row[1])) for row in found])
 
 
 def scan_lexical(
@@ -108,7 +138,12 @@ def scan_lexical(
 def bm25(wanted: Sequence[str], rows: Sequence[tuple[str, str]]) -> list[Hit]:
     """Rank `(id, text)` rows that hold any of the words, best first (Okapi BM25)."""
     stems = {_stem(word) for word in wanted}
-    counts = [(key, Counter(_stem(word) for word in words(content))) for key, content in rows]
+    return _ranked(
+        stems, [(key, Counter(_stem(word) for word in words(content))) for key, content in rows]
+    )
+
+
+def _ranked(stems: Collection[str], counts: Sequence[tuple[str, Counter[str]]]) -> list[Hit]:
     if not counts:
         return []
     holding = Counter(stem for _, count in counts for stem in stems if stem in count)

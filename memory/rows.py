@@ -27,6 +27,7 @@ def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str,
         return 0
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     statement = dialect.insert(table).on_conflict_do_nothing()
+    statement = statement.execution_options(preserve_rowcount=True)
     return sum(connection.execute(statement, dict(row)).rowcount for row in rows)
 
 

@@ -11,6 +11,7 @@ from memory.database import Database
 from memory.duplicates import find_twin, name_is_taken
 from memory.identity import content_hash
 from memory.ids import new_id
+from memory.postgres import lock
 from memory.records import Entry, Kind, Provenance, Remembered, Shortcut, Status, Tip
 from memory.rows import (
     add_version,
@@ -69,6 +70,7 @@ class MemoryStore:
             )
 
     def _write(self, connection: Connection, draft: Draft, status: Status) -> Remembered:
+        lock(connection, f"memory of {draft.namespace}")
         twin = find_twin(
             connection, draft.body, draft.namespace, vector=draft.vector, space=self._space
         )

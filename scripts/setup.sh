@@ -51,6 +51,15 @@ debian_package() { # command, package, what it is for
     fi
 }
 
+postgres_server() { # its programs only: the tests start servers of their own
+    ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 && return 0
+    if [ "$(id -u)" -eq 0 ] && [ ! -e /etc/postgresql-common/createcluster.conf ]; then
+        mkdir -p /etc/postgresql-common
+        printf 'create_main_cluster = false\n' >/etc/postgresql-common/createcluster.conf
+    fi
+    debian_package postgres postgresql "the database server that tests run beside SQLite"
+}
+
 get_uv() {
     [ -x .tools/bin/uv ] && .tools/bin/uv --version >/dev/null 2>&1 && return 0
     "$PYTHON" -m pip --version >/dev/null 2>&1 ||
@@ -105,5 +114,6 @@ NOW=$(stamp)
 up_to_date "$MODE" || install
 debian_package bwrap bubblewrap "the sandbox that all code and shell commands run in"
 if [ "$MODE" = dev ]; then
+    postgres_server
     debian_package chromium chromium "the browser that the test of the chat page drives"
 fi

@@ -3,11 +3,14 @@
 import os
 import socket
 import sys
+from collections.abc import Iterator
 from ipaddress import ip_address
 from typing import cast
 
 import pytest
 from hypothesis import settings
+
+from tests.support.postgres import PostgresServer, postgres_programs
 
 settings.register_profile("strop", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("strop")
@@ -49,3 +52,11 @@ def pytest_configure() -> None:
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A server that only the tests of this process use, started at first need."""
+    server = PostgresServer(postgres_programs())
+    yield server
+    server.remove()

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Engine, MetaData, inspect, text
 from app.db import steering_tables
 from app.errors import SettingsError
 from memory import tables as memory_tables
+from memory.postgres import lock
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -15,12 +16,13 @@ if TYPE_CHECKING:
 HEAD = "0005"
 """The newest change; a test holds it against the scripts."""
 _SCRIPTS = Path(__file__).parent / "migrations"
-_NOT_OURS = "memory_lexical"
-"""A virtual table, which brings tables of its own."""
 
 
 def upgrade(engine: Engine) -> None:
-    """Make every change that is missing; call it under a lock that only one process holds.
+    """Make every change that is missing, for SQLite under a lock that only one process holds.
+
+    PostgreSQL has a lock of its own for it, so that servers on different machines wait for
+    each other.
 
     Raises:
         SettingsError: the database was written by a newer version.
@@ -39,7 +41,16 @@ def upgrade(engine: Engine) -> None:
     from alembic import command  # noqa: PLC0415 - rarely needed, and its import takes a while
 
     with engine.begin() as connection:
+        _alone(connection)
         command.upgrade(configuration(connection), "head")
+
+
+def _alone(connection: Connection) -> None:
+    """Wait until nobody else migrates; a migration may then take as long as it takes."""
+    if connection.dialect.name == "postgresql":
+        for bound in ("lock_timeout", "statement_timeout"):
+            connection.execute(text(f"SET LOCAL {bound} = 0"))
+        lock(connection, "migrations")
 
 
 def current(connection: Connection) -> str | None:
@@ -65,5 +76,7 @@ def targets() -> list[MetaData]:
 
 
 def compared(name: str | None, kind: str, _parents: Any) -> bool:  # noqa: ANN401 - Alembic's hook
-    """Whether Alembic compares what has this name in the database."""
-    return not (kind == "table" and (name or "").startswith(_NOT_OURS))
+    """Whether Alembic compares what has this name; libraries keep their tables beside ours."""
+    if kind == "table":
+        return any(name in metadata.tables for metadata in targets())
+    return True

@@ -3,11 +3,16 @@
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from memory.database import Database, sqlite_engine
+from app.db.engine import open_database
+from memory.database import Database
 from tests.support.service import migrated
+
+if TYPE_CHECKING:
+    from tests.support.postgres import PostgresServer
 
 
 @pytest.fixture(scope="session")
@@ -18,10 +23,21 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "strop.db"
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest, template: Path, tmp_path: Path) -> Iterator[str]:
+    """The address of a migrated database, of each kind in turn."""
+    if request.param == "sqlite":
+        shutil.copyfile(template, tmp_path / "strop.db")
+        yield f"sqlite:///{tmp_path}/strop.db"
+        return
+    server: PostgresServer = request.getfixturevalue("postgres")
+    with server.fresh() as url:
+        yield url
+
+
 @pytest.fixture
-def database(template: Path, tmp_path: Path) -> Iterator[Database]:
-    shutil.copyfile(template, tmp_path / "strop.db")
-    opened = Database(sqlite_engine(tmp_path / "strop.db"))
+def database(database_url: str) -> Iterator[Database]:
+    opened = open_database(database_url, Path("unused.db"))
     yield opened
     opened.close()
 

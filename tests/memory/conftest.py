@@ -1,10 +1,13 @@
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy.engine import make_url
 
 from memory.database import Database, sqlite_engine
 from memory.memory import Memory, build_memory
+from memory.postgres import postgres_engine
 from memory.recall import RecallSettings
 from memory.records import Provenance
 from memory.store import MemoryStore
@@ -12,13 +15,23 @@ from memory.tables import create_tables
 from memory.uses import UseLog
 from models.embedders.hashing import HashingEmbedder
 
+if TYPE_CHECKING:
+    from tests.support.postgres import PostgresServer
 
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(sqlite_engine(tmp_path / "strop.db"))
-    database.run_sync(create_tables)
-    yield database
-    database.close()
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    if request.param == "sqlite":
+        database = Database(sqlite_engine(tmp_path / "strop.db"))
+        database.run_sync(create_tables)
+        yield database
+        database.close()
+        return
+    server: PostgresServer = request.getfixturevalue("postgres")
+    with server.fresh() as url:
+        database = Database(postgres_engine(make_url(url)))
+        yield database
+        database.close()
 
 
 @pytest.fixture

@@ -1,9 +1,13 @@
+from contextlib import nullcontext
+from pathlib import Path
+
 import pytest
 from sqlalchemy import insert, select, text
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateTable
 
-from memory.database import Database
+from memory.database import Database, sqlite_engine
 from memory.rows import now
 from memory.tables import create_tables, metadata, outcomes
 
@@ -23,7 +27,9 @@ OUTCOME = {
 }
 
 
-async def test_sqlite_is_opened_for_several_writers(database: Database) -> None:
+async def test_sqlite_is_opened_for_several_writers(tmp_path: Path) -> None:
+    database = Database(sqlite_engine(tmp_path / "strop.db"))
+
     def pragma(name: str) -> object:
         return database.run_sync(lambda c: c.execute(text(f"PRAGMA {name}")).scalar())
 
@@ -31,6 +37,7 @@ async def test_sqlite_is_opened_for_several_writers(database: Database) -> None:
     assert pragma("synchronous") == 1
     assert pragma("busy_timeout") == 30_000
     assert pragma("foreign_keys") == 1
+    database.close()
 
 
 async def test_a_reader_waits_for_no_writer_and_sees_the_last_commit(database: Database) -> None:
@@ -42,8 +49,10 @@ async def test_a_reader_waits_for_no_writer_and_sees_the_last_commit(database: D
     assert seen == ["r"]
 
 
-async def test_what_a_reader_writes_is_rolled_back(database: Database) -> None:
-    await database.read(lambda c: c.execute(insert(outcomes).values(**OUTCOME, created_at=now())))
+async def test_what_a_reader_writes_is_rolled_back_or_refused(database: Database) -> None:
+    row = insert(outcomes).values(**OUTCOME, created_at=now())
+    with pytest.raises(SQLAlchemyError) if database.is_postgres else nullcontext():
+        await database.read(lambda c: c.execute(row))
     assert await database.read(lambda c: c.execute(select(outcomes)).all()) == []
 
 

@@ -1,3 +1,4 @@
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -6,8 +7,10 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 
 from app.db import migrate
+from app.db.engine import open_database
 from app.errors import SettingsError
 from memory.database import Database, sqlite_engine
+from tests.support.postgres import PostgresServer
 from tests.support.service import found, put, queued
 
 
@@ -35,6 +38,24 @@ def test_an_empty_database_gets_every_table_and_a_second_start_changes_nothing(
     assert _names(database) == tables
     assert found(database).status == "queued"
     database.close()
+
+
+def test_tables_of_others_are_no_difference(database: Database) -> None:
+    with database.engine.begin() as connection:
+        for name in ("workflow_status", "checkpoints"):
+            connection.execute(text(f"CREATE TABLE {name} (id INTEGER PRIMARY KEY)"))
+        command.check(migrate.configuration(connection))
+
+
+def test_servers_that_start_together_migrate_once(postgres: PostgresServer) -> None:
+    with postgres.empty() as url:
+        databases = [open_database(url, Path("unused.db")) for _ in range(4)]
+        with ThreadPoolExecutor() as threads:
+            done = [threads.submit(migrate.upgrade, one.engine) for one in databases]
+            assert [one.result(60) for one in done] == [None] * 4
+        assert "tasks" in _names(databases[0])
+        for one in databases:
+            one.close()
 
 
 def test_every_change_can_be_taken_back(database: Database) -> None:

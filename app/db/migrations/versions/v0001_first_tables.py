@@ -34,9 +34,8 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Take the change back."""
-    if op.get_bind().dialect.name == "sqlite":
-        op.drop_table("memory_lexical")
     for name in (
+        "memory_lexical",
         "memory_versions",
         "memory_uses",
         "memory_outbox",
