@@ -11,7 +11,9 @@ from starlette.middleware.gzip import GZipMiddleware
 from app.api import description, files, health, memory, models, problems, steering, tasks, web
 from app.api.limits import BodyLimit
 from app.api.origin import LOOPBACK, SameOrigin
+from app.api.watch import Watch
 from app.errors import SettingsError
+from app.metrics import Metrics
 from app.settings import Settings
 from app.wiring import Runtime, open_runtime
 from models.base import Model
@@ -60,6 +62,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
     )
+    app.state.metrics = Metrics()
     problems.install(app)
     for router in (tasks, steering, files, memory, models, health):
         app.include_router(router.router)
@@ -73,6 +76,7 @@ def create_app(
     app.add_middleware(SameOrigin, hosts={*LOOPBACK, settings.host})
     app.add_middleware(GZipMiddleware, minimum_size=_GZIP_BYTES, compresslevel=5)
     app.add_middleware(web.SecurityHeaders)
+    app.add_middleware(Watch, watcher=app.state.metrics)
     return app
 
 

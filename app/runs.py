@@ -19,6 +19,7 @@ from app.errors import Fenced
 from app.fences import Fences
 from app.files import artifact_views, place_files
 from app.home import Home
+from app.logs import placed
 from app.models import ModelDesk
 from app.recorder import SqlRecorder
 from app.wakes import Wakes
@@ -97,6 +98,10 @@ class RunWorker:
         Raises:
             Fenced: another process has taken the task over, or it was cancelled.
         """
+        with placed(run=claim.run_id, task=claim.task_id):
+            await self._work(claim)
+
+    async def _work(self, claim: Claim) -> None:
         task = await self._parts.database.run(partial(claims.own, claim=claim))
         with self._fences.holding(claim):
             if claim.phase == "run":

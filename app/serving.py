@@ -11,6 +11,7 @@ from ipaddress import ip_address
 import uvicorn
 from fastapi import FastAPI
 
+from app import logs
 from app.errors import SettingsError
 from app.main import create_app
 from app.settings import Settings
@@ -24,11 +25,7 @@ def run_server(settings: Settings, *, model: Model | None = None) -> None:
     Raises:
         SettingsError: the address is taken or not a loopback one, or a setting cannot be met.
     """
-    logging.basicConfig(
-        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
-    for chatty in ("httpx", "httpcore", "openai", "aiosqlite", "alembic"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    logs.set_up(settings.log_level, settings.log_format)
     check_address(settings.host)
     listening = _bound(settings.host, settings.port)
     port = listening.getsockname()[1]

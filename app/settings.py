@@ -113,6 +113,8 @@ class Settings(BaseSettings):
     ] = ""
     """Weakest sandbox taken; empty for `namespace`, or for whatever a sandbox named here gives."""
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
+    log_format: Literal["text", "json"] = "text"
+    """Lines for people, or one JSON object a line."""
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict[str, str])
     _provider_keys: dict[str, str] = PrivateAttr(default_factory=dict[str, str])

@@ -1,11 +1,13 @@
-"""`/healthz` and `/readyz`: whether the process lives, and whether it can take tasks."""
+"""`/healthz`, `/readyz` and `/metrics`: whether the process lives and works, and its figures."""
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
+from app.api.caller import Reader
 from app.api.problems import RESPONSES, problem
 from app.api.runtime import RuntimeOf
 from app.checks import Check
+from app.metrics import CONTENT_TYPE
 
 router = APIRouter(tags=["health"], responses=RESPONSES)
 
@@ -37,3 +39,14 @@ async def readyz(runtime: RuntimeOf) -> Response | Readiness:
     if wrong:
         return problem(503, "; ".join(wrong))
     return Readiness(checks=checks)
+
+
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
+async def metrics(request: Request, runtime: RuntimeOf, _caller: Reader) -> Response:
+    """Return figures for a monitor, in the exposition format of Prometheus."""
+    text = await request.app.state.metrics.text(runtime.checks.database)
+    return Response(text, headers={"Content-Type": CONTENT_TYPE})
