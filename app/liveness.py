@@ -8,10 +8,34 @@ import fcntl
 import os
 import uuid
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
+from typing import Protocol
 
 _SUFFIX = ".alive"
+
+
+class LivenessPort(Protocol):
+    """What an engine needs: the locks of files here, or those of a PostgreSQL server."""
+
+    boot_id: str
+    """Who this process is; a new one at every start."""
+
+    def begin(self) -> None:
+        """Take this process's lock."""
+        ...
+
+    def end(self) -> None:
+        """Give this process's lock back."""
+        ...
+
+    def others(self) -> set[str]:
+        """Return the boot ids of the other processes that may live."""
+        ...
+
+    def burying(self, boot_id: str) -> AbstractContextManager[bool]:
+        """Say whether that process is dead; if so, nobody else buries it meanwhile."""
+        ...
 
 
 class Liveness:
