@@ -19,6 +19,23 @@ from agents.run import checkpoint_serde
 _LOG = logging.getLogger(__name__)
 _THREADS = "SELECT thread_id FROM checkpoints UNION SELECT thread_id FROM writes"
 
+_PRUNE = (
+    """
+    DELETE FROM checkpoints WHERE thread_id = :thread AND checkpoint_id NOT IN (
+        SELECT max(checkpoint_id) FROM checkpoints WHERE thread_id = :thread GROUP BY checkpoint_ns
+    )
+    """,
+    """
+    DELETE FROM writes WHERE thread_id = :thread AND NOT EXISTS (
+        SELECT 1 FROM checkpoints AS kept WHERE kept.thread_id = writes.thread_id
+        AND kept.checkpoint_ns = writes.checkpoint_ns
+        AND kept.checkpoint_id = writes.checkpoint_id
+    )
+    """,
+)
+PRUNE_EVERY = 20
+"""Supersteps of a graph between two prunings; each keeps the whole state once more."""
+
 Fence = Callable[[str], Awaitable[None]]
 """Raises when this process may not write for the thread of that id any more."""
 
@@ -38,8 +55,12 @@ class FencedSaver(AsyncSqliteSaver):
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
         """Keep a checkpoint."""
-        await self._fence(_thread(config))
-        return await super().aput(config, checkpoint, metadata, new_versions)
+        thread_id = thread_of(config)
+        await self._fence(thread_id)
+        kept = await super().aput(config, checkpoint, metadata, new_versions)
+        if due_for_pruning(metadata):
+            await self._prune(thread_id)
+        return kept
 
     async def aput_writes(
         self,
@@ -49,7 +70,7 @@ class FencedSaver(AsyncSqliteSaver):
         task_path: str = "",
     ) -> None:
         """Keep what a node has written."""
-        await self._fence(_thread(config))
+        await self._fence(thread_of(config))
         await super().aput_writes(config, writes, task_id, task_path)
 
     async def runs(self) -> set[str]:
@@ -59,12 +80,34 @@ class FencedSaver(AsyncSqliteSaver):
 
     async def forget(self, run_id: str) -> None:
         """Drop all state of a run, and of the learning from it."""
-        for thread_id in (run_id, f"{run_id}:evolve"):
+        for thread_id in threads_of(run_id):
             await self.adelete_thread(thread_id)
 
+    async def shrink(self, run_id: str) -> None:
+        """Keep only what going on with a run needs: the newest checkpoint of each graph."""
+        for thread_id in threads_of(run_id):
+            await self._prune(thread_id)
 
-def _thread(config: RunnableConfig) -> str:
+    async def _prune(self, thread_id: str) -> None:
+        async with self.lock:
+            for statement in _PRUNE:
+                await self.conn.execute(statement, {"thread": thread_id})
+
+
+def threads_of(run_id: str) -> tuple[str, str]:
+    """Return the threads of a run's graphs: the task's, and the one that learns from it."""
+    return run_id, f"{run_id}:evolve"
+
+
+def thread_of(config: RunnableConfig) -> str:
+    """Return the thread that a graph writes for."""
     return str(config.get("configurable", {})["thread_id"])
+
+
+def due_for_pruning(metadata: CheckpointMetadata) -> bool:
+    """Whether a graph has gone so far that older checkpoints are dropped meanwhile."""
+    step = metadata.get("step", 0)
+    return step > 0 and step % PRUNE_EVERY == 0
 
 
 @asynccontextmanager

@@ -38,15 +38,24 @@ class Fences:
                 del self._claims[claim.run_id]
             self._good_until.pop(claim, None)
 
+    def claim_of(self, thread_id: str) -> Claim:
+        """Return the claim under which this process works on a graph's thread.
+
+        Raises:
+            Fenced: there is none.
+        """
+        claim = self._claims.get(thread_id.partition(":")[0])
+        if claim is None:
+            raise Fenced(thread_id)
+        return claim
+
     async def check(self, thread_id: str) -> None:
         """Refuse a write of a graph whose claim is not the newest one.
 
         Raises:
             Fenced: it is not.
         """
-        claim = self._claims.get(thread_id.partition(":")[0])
-        if claim is None:
-            raise Fenced(thread_id)
+        claim = self.claim_of(thread_id)
         asked = self._clock()
         if asked < self._good_until.get(claim, 0.0):
             return

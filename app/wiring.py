@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
+import os
 import sqlite3
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -28,11 +30,17 @@ from app.tidying import Checkpoints, tidy
 from app.wakes import Wakes
 from memory.database import Database
 from memory.memory import Memory, build_memory
+from memory.postgres import dsn
 from memory.recall import RecallSettings
 from models.base import Model, ModelError
 from models.embedders.auto import choose_embedder
 from sandboxes.base import SandboxError
 from tools.base import discover
+
+if TYPE_CHECKING:
+    from app.checkpoints import FencedSaver
+    from app.checkpoints_postgres import PostgresSaver
+    from app.fences import Fences
 
 _LOG = logging.getLogger(__name__)
 _TIDY_S = 3600.0
@@ -168,14 +176,13 @@ class _LazyWorker:
     async def _build(self) -> Worker:
         await asyncio.to_thread(_import_graphs)
         from agents.run import AgentRuntime  # noqa: PLC0415 - LangGraph takes a second to import
-        from app.checkpoints import open_checkpoints  # noqa: PLC0415 - see above
         from app.fences import Fences  # noqa: PLC0415 - see above
         from app.runs import Parts, RunWorker  # noqa: PLC0415 - see above
 
         ports = self._ports
         fences = Fences(ports.database)
         saver = await self._stack.enter_async_context(
-            open_checkpoints(ports.home.checkpoints, fences.check)
+            _open_checkpoints(ports.home, ports.database, fences)
         )
         parts = Parts(
             database=ports.database,
@@ -194,6 +201,19 @@ class _LazyWorker:
         return RunWorker(parts, AgentRuntime(saver), fences, saver.forget)
 
 
+def _open_checkpoints(
+    home: Home, database: Database, fences: "Fences"
+) -> "AbstractAsyncContextManager[FencedSaver | PostgresSaver]":
+    """Open the state of graphs: in the database's server, else in a file of its own."""
+    if database.is_postgres:
+        from app.checkpoints_postgres import open_checkpoints  # noqa: PLC0415 - see above
+
+        return open_checkpoints(dsn(database.engine), fences.claim_of)
+    from app.checkpoints import open_checkpoints  # noqa: PLC0415 - see above
+
+    return open_checkpoints(home.checkpoints, fences.check)
+
+
 async def _tidy_up(ports: _Ports, checkpoints: Checkpoints) -> None:
     """Remove now, and every hour, what nobody needs any more."""
     while True:
@@ -206,6 +226,8 @@ async def _tidy_up(ports: _Ports, checkpoints: Checkpoints) -> None:
 
 def _import_graphs() -> None:
     """Import what is heavy in a thread, so that the event loop goes on."""
+    # Read at import: what a checkpoint holds becomes objects of listed classes only.
+    os.environ.setdefault("LANGGRAPH_STRICT_MSGPACK", "true")
     for name in ("app.checkpoints", "app.runs"):
         import_module(name)
 
