@@ -1,5 +1,6 @@
 """Who makes a request, what it may do, and in which namespace."""
 
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -18,6 +19,8 @@ class Caller:
     key_id: str | None = None
     """None on a loopback server without keys."""
     scopes: frozenset[Scope] = SCOPES
+    address: str | None = None
+    """Where the request came from; None for the command line and the service itself."""
 
     def need(self, scope: Scope) -> None:
         """Refuse what the caller's scopes do not allow; `admin` allows everything.
@@ -45,3 +48,15 @@ class Caller:
 
 LOCAL = Caller()
 """Whoever sits at this machine."""
+
+_ACTING: ContextVar[Caller] = ContextVar("acting", default=LOCAL)
+
+
+def acting() -> Caller:
+    """Return who makes the request that is worked on here; it is known in worker threads too."""
+    return _ACTING.get()
+
+
+def act_as(caller: Caller) -> None:
+    """Remember who makes the request that is worked on here."""
+    _ACTING.set(caller)

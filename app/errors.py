@@ -5,13 +5,15 @@ AppError                    a request cannot be done; the message is shown to th
 ├── NotFoundError           404: there is no such thing
 ├── ConflictError           409: the thing is in another state than the request needs
 ├── TooLargeError           413: more bytes than are taken
+├── UnauthorizedError       401: no key, or one that is of no use
 ├── ForbiddenError          403: this caller may not drive this server
+├── TooManyError            429: more than the key or namespace may; carries `retry_after_s`
 └── UnavailableError        503: something the request needs is down; try again
 SettingsError               a setting is wrong; the operator must act
 Fenced                      control flow: another process owns the task now, or it was cancelled
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -33,6 +35,11 @@ class AppError(Exception):
     def __init__(self, message: str, *, fields: Sequence[FieldError] = ()) -> None:
         super().__init__(message)
         self.fields = tuple(fields)
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What the response says beside the error."""
+        return {}
 
 
 class InvalidInputError(AppError):
@@ -62,6 +69,32 @@ class TooLargeError(AppError):
     """The request holds more bytes than are taken."""
 
     status = 413
+
+
+class UnauthorizedError(AppError):
+    """There is no key, or one that is of no use."""
+
+    status = 401
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """How to say who one is."""
+        return {"WWW-Authenticate": "Bearer"}
+
+
+class TooManyError(AppError):
+    """The key or its namespace has used up what it may."""
+
+    status = 429
+
+    def __init__(self, message: str, *, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = max(1, retry_after_s)
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """When to try again."""
+        return {"Retry-After": str(self.retry_after_s)}
 
 
 class ForbiddenError(AppError):

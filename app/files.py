@@ -13,10 +13,18 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from app.db import files
+from sqlalchemy import Connection
+
+from app.db import files, namespaces
 from app.db.records import FileRow
 from app.db.types import now
-from app.errors import InvalidInputError, NotFoundError, TooLargeError, UnavailableError
+from app.errors import (
+    InvalidInputError,
+    NotFoundError,
+    TooLargeError,
+    TooManyError,
+    UnavailableError,
+)
 from app.home import Home
 from memory.database import Database
 from models.messages import JsonObject
@@ -83,6 +91,7 @@ class FileShelf:
         Raises:
             InvalidInputError: the name is of no use.
             TooLargeError: it holds more than is taken.
+            TooManyError: the namespace has stored as much as it may.
             UnavailableError: the disk is full.
         """
         file_id = f"f_{uuid.uuid4().hex}"
@@ -102,7 +111,11 @@ class FileShelf:
             await asyncio.to_thread(partial(partial_path.unlink, missing_ok=True))
             raise
         row = FileRow(file_id, namespace, plain_name, size, digest, now())
-        await self._database.run(partial(files.add, file=row))
+        try:
+            await self._database.run(partial(_register, row=row))
+        except TooManyError:
+            await asyncio.to_thread(partial(path.unlink, missing_ok=True))
+            raise
         return row
 
     async def _store(self, path: Path, upload: Upload) -> tuple[int, str]:
@@ -147,6 +160,11 @@ class FileShelf:
             message = f"expected files with different names, got {twice!r} twice"
             raise InvalidInputError.of("files", message)
         return found
+
+
+def _register(connection: Connection, row: FileRow) -> None:
+    namespaces.admit_bytes(connection, row.namespace, row.size)
+    files.add(connection, row)
 
 
 def place_files(home: Home, task_id: str, rows: Sequence[JsonObject]) -> Path:

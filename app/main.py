@@ -8,7 +8,20 @@ from importlib.metadata import PackageNotFoundError, version
 from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 
-from app.api import description, files, health, memory, models, problems, steering, tasks, web
+from app.api import (
+    audit,
+    description,
+    files,
+    health,
+    keys,
+    memory,
+    models,
+    namespaces,
+    problems,
+    steering,
+    tasks,
+    web,
+)
 from app.api.limits import BodyLimit
 from app.api.origin import LOOPBACK, SameOrigin
 from app.api.watch import Watch
@@ -64,7 +77,8 @@ def create_app(
     )
     app.state.metrics = Metrics()
     problems.install(app)
-    for router in (tasks, steering, files, memory, models, health):
+    routers = (tasks, steering, files, memory, models, keys, namespaces, audit, health)
+    for router in routers:
         app.include_router(router.router)
     web.install(app)
     description.install(app)
@@ -73,7 +87,7 @@ def create_app(
         json_bytes=settings.json_limit_bytes,
         upload_bytes=settings.upload_limit_bytes + _MULTIPART_BYTES,
     )
-    app.add_middleware(SameOrigin, hosts={*LOOPBACK, settings.host})
+    app.add_middleware(SameOrigin, hosts={*LOOPBACK, settings.host, *settings.public_hosts})
     app.add_middleware(GZipMiddleware, minimum_size=_GZIP_BYTES, compresslevel=5)
     app.add_middleware(web.SecurityHeaders)
     app.add_middleware(Watch, watcher=app.state.metrics)

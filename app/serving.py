@@ -1,5 +1,6 @@
 """Run the web application on an address."""
 
+import asyncio
 import logging
 import signal
 import socket
@@ -15,7 +16,7 @@ from app import logs
 from app.errors import SettingsError
 from app.main import create_app
 from app.settings import Settings
-from app.wiring import Runtime
+from app.wiring import Runtime, open_runtime
 from models.base import Model, ModelError
 
 
@@ -26,13 +27,14 @@ def run_server(settings: Settings, *, model: Model | None = None) -> None:
         SettingsError: the address is taken or not a loopback one, or a setting cannot be met.
     """
     logs.set_up(settings.log_level, settings.log_format)
-    check_address(settings.host)
+    if not _is_loopback(settings.host):
+        check_address(settings.host, locked=asyncio.run(_locked(settings)))
     listening = _bound(settings.host, settings.port)
     port = listening.getsockname()[1]
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    _say(f"Strop listens on http://{host}:{port} (loopback only: there are no keys)")
+    _say(f"Strop listens on http://{host}:{port}")
     _say(f"Home: {settings.home_path}")
-    app = create_app(settings, model=model, announce=_announce_model)
+    app = create_app(settings, model=model, announce=_announce)
     config = uvicorn.Config(
         app,
         log_level="warning",
@@ -67,23 +69,31 @@ def _stopped(_number: int, _frame: object) -> None:
     sys.exit(0)
 
 
-def check_address(host: str) -> None:
+async def _locked(settings: Settings) -> bool:
+    async with open_runtime(settings, work=False) as runtime:
+        return await runtime.access.locked()
+
+
+def check_address(host: str, *, locked: bool = False) -> None:
     """Refuse to listen where others could reach a server that asks nobody for a key.
 
     Raises:
-        SettingsError: the host is not a loopback address.
+        SettingsError: there are no keys, and the host is not a loopback address.
     """
-    try:
-        loopback = host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        loopback = False
-    if not loopback:
+    if not locked and not _is_loopback(host):
         msg = (
             f"STROP_HOST: expected a loopback address such as 127.0.0.1, got {host!r}: without "
-            "keys anyone who reaches the server could run tasks; put a proxy that checks who "
-            "comes in front of it"
+            "keys anyone who reaches the server could run tasks; make one first: "
+            "strop keys create NAME --scope admin"
         )
         raise SettingsError(msg)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _bound(host: str, port: int) -> socket.socket:
@@ -98,6 +108,15 @@ def _bound(host: str, port: int) -> socket.socket:
         msg = f"STROP_PORT: cannot listen on {host} port {port}: {error.strerror}; choose another"
         raise SettingsError(msg) from None
     return listening
+
+
+async def _announce(runtime: Runtime) -> None:
+    """Say who may come in, and which model answers."""
+    if await runtime.access.locked():
+        _say("Keys: every request needs one")
+    else:
+        _say("Keys: none, so that only this machine is served; see: strop keys create --help")
+    await _announce_model(runtime)
 
 
 async def _announce_model(runtime: Runtime) -> None:

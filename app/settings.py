@@ -72,6 +72,18 @@ class Settings(BaseSettings):
     budget_usd: float | None = Field(default=None, ge=0)
     """What a task may cost when it does not say so itself."""
     host: str = "127.0.0.1"
+    public_hosts: Names = ()
+    """Names by which others reach the server, beside `host`; needed behind a proxy."""
+    rate_limit: float = Field(default=50.0, ge=0)
+    """Requests a second that one key may make of one process; 0 for as many as it likes."""
+    rate_burst: int = Field(default=200, gt=0)
+    """Requests that a key may make at once after a pause."""
+    retention_days: int | None = Field(default=None, gt=0)
+    """Days after which what finished tasks left is removed; None keeps it."""
+    idempotency_days: int = Field(default=30, gt=0)
+    """Days for which an Idempotency-Key is remembered."""
+    audit_days: int | None = Field(default=None, gt=0)
+    """Days for which the audit log is kept; None keeps it for good."""
     port: int = Field(default=8321, ge=0, le=65535)
     """0 takes a free one."""
     plugins: Names = ()

@@ -17,7 +17,7 @@ from typing import BinaryIO, Protocol
 from sqlalchemy import Connection
 
 from app.callers import DEFAULT_NAMESPACE, LOCAL, Caller
-from app.db import claims, events, tasks
+from app.db import claims, events, namespaces, tasks
 from app.db.records import EventRow, FileRow, TaskRow, turn_of
 from app.db.tasks import TaskFilter
 from app.db.types import now
@@ -103,6 +103,8 @@ class TaskService:
             if before := await self._database.read(known):
                 return await self._again(*before, body_hash, namespace)
         await self._admit(request)
+        if request.namespace is not None:
+            await self._check_namespace(namespace)
         task = _new_task(request, uploaded, namespace, caller.key_id)
         made = await self._database.run(
             partial(_create, task=task, key=key, body_hash=body_hash, engine=self._engine)
@@ -127,6 +129,11 @@ class TaskService:
         if free < self._min_free_bytes:
             message = f"only {free >> 20} MiB of disk are free; make room and try again"
             raise UnavailableError(message)
+
+    async def _check_namespace(self, name: str) -> None:
+        if await self._database.read(partial(namespaces.get, name=name)) is None:
+            message = f"there is no namespace {name!r}"
+            raise InvalidInputError.of("namespace", message)
 
     async def get(self, task_id: str, *, namespace: str = DEFAULT_NAMESPACE) -> TaskView:
         """Return a task.
@@ -196,6 +203,8 @@ class TaskService:
         """
         task = await self._row(task_id, namespace)
         last = await self._events(task_id, task.last_seq - 1, 1)
+        if not last and task.over:
+            return True  # its events were removed when they were old
         return bool(last and last[0].kind == "end" and last[0].seq <= seq)
 
     async def follow(
@@ -293,6 +302,7 @@ def _create(
         before = tasks.known_key(connection, task.namespace, key)
         if before is not None:
             return before
+    namespaces.admit_task(connection, task.namespace)
     tasks.create(connection, task)
     engine.enqueue(connection, turn_of(task))
     if key:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import sqlite3
+import time
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.access import Access
 from app.checks import Checks
 from app.db.engine import cannot_open, open_database
 from app.db.migrate import upgrade
@@ -22,6 +24,8 @@ from app.files import FileShelf
 from app.home import Home
 from app.liveness import Liveness
 from app.models import ModelDesk
+from app.namespaces import NamespaceService
+from app.rates import Rates
 from app.sandboxing import SandboxDesk
 from app.settings import Settings
 from app.steering import SteeringService
@@ -58,6 +62,8 @@ class Runtime:
     models: ModelDesk
     engine: Engine
     checks: Checks
+    access: Access
+    namespaces: NamespaceService
 
 
 @asynccontextmanager
@@ -111,6 +117,8 @@ async def open_runtime(
             models=models,
             engine=engine,
             checks=checks,
+            access=Access(database, _rates(settings)),
+            namespaces=NamespaceService(database),
         )
 
 
@@ -145,6 +153,10 @@ def _tasks(ports: _Ports, engine: Engine) -> TaskService:
         ports.models,
         min_free_bytes=own.min_free_bytes,
     )
+
+
+def _rates(settings: Settings) -> Rates:
+    return Rates(settings.rate_limit, settings.rate_burst, time.monotonic)
 
 
 class _LazyWorker:

@@ -89,7 +89,7 @@ def install(app: FastAPI) -> None:
 
 async def _ours(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, AppError)  # noqa: S101 - registered for this class only
-    return problem(error.status, str(error), fields=error.fields)
+    return problem(error.status, str(error), fields=error.fields, headers=error.headers)
 
 
 async def _http(request: Request, error: Exception) -> JSONResponse:

@@ -3,7 +3,7 @@
 import json
 import mimetypes
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 from urllib.parse import quote
 
@@ -17,6 +17,7 @@ from app.api.caller import Reader, Writer
 from app.api.problems import RESPONSES
 from app.api.runtime import RuntimeOf
 from app.api.stream import event_stream
+from app.api.times import zoned
 from app.callers import Caller
 from app.db.records import Status
 from app.db.tasks import TaskFilter
@@ -184,23 +185,12 @@ async def list_tasks(
     wanted = TaskFilter(
         namespace=caller.namespace,
         statuses=tuple(query.status),
-        created_after=_zoned("created_after", query.created_after),
-        created_before=_zoned("created_before", query.created_before),
+        created_after=zoned("created_after", query.created_after),
+        created_before=zoned("created_before", query.created_before),
         text=query.text,
         limit=query.limit,
     )
     return await runtime.tasks.list(wanted, cursor=query.cursor)
-
-
-def _zoned(name: str, moment: datetime | None) -> datetime | None:
-    if moment is None:
-        return None
-    if moment.tzinfo is None:
-        raise InvalidInputError.of(name, "expected a time with its zone, such as a final Z")
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError:
-        raise InvalidInputError.of(name, "expected a time of the years 1 to 9999") from None
 
 
 @router.get("/{task_id}")

@@ -3,7 +3,10 @@
 import argparse
 from argparse import ArgumentParser
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
+
+from app.cli.access_arguments import add_audit, add_keys
 
 _OVERVIEW = """\
 first steps:
@@ -38,7 +41,7 @@ def build_parser() -> ArgumentParser:
     )
     parser.add_argument("--debug", action="store_true", help="show where an error comes from")
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
-    for add in (_solve, _serve, _tasks, _memory, _models, _sandboxes, _doctor):
+    for add in (_solve, _serve, _tasks, _memory, _models, _sandboxes, _access, _doctor):
         add(verbs)
     return parser
 
@@ -288,6 +291,12 @@ def _sandboxes(verbs: Verbs) -> None:
         "strop sandboxes run -- python3 -c 'print(6 * 7)'",
     )
     parser.add_argument("words", nargs="+", metavar="CMD", help="the command, after --")
+
+
+def _access(verbs: Verbs) -> None:
+    group = _group(verbs, "keys", "make keys, list them, take them back")
+    add_keys(partial(_verb, group))
+    add_audit(partial(_verb, verbs))
 
 
 def _doctor(verbs: Verbs) -> None:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, and_, insert, or_, select, update
 
-from app.db import events, turns
+from app.db import audit, events, turns
 from app.db.records import TERMINAL, Status, TaskRow, Turn, columns, values_of
 from app.db.tables import idempotency_keys, runs, tasks
 from app.db.types import clean, now
@@ -37,6 +37,7 @@ def create(connection: Connection, task: TaskRow) -> None:
         insert(runs).values(id=task.run_id, task_id=task.id, number=1, status=task.status)
     )
     events.append(connection, task.id, "task", {"status": task.status})
+    audit.note(connection, "task.submitted", task.id, namespace=task.namespace)
 
 
 def get(connection: Connection, task_id: str) -> TaskRow | None:
@@ -92,12 +93,13 @@ def cancel(connection: Connection, task_id: str) -> bool:
             owner=None,
             finished_at=now(),
         )
-        .returning(tasks.c.run_id)
+        .returning(tasks.c.run_id, tasks.c.namespace)
     )
-    run_id = connection.execute(statement).scalar()
-    if run_id is None:
+    ended = connection.execute(statement).first()
+    if ended is None:
         return False
-    end_run(connection, run_id, "cancelled", "cancelled")
+    audit.note(connection, "task.cancelled", task_id, namespace=ended.namespace)
+    end_run(connection, ended.run_id, "cancelled", "cancelled")
     events.append(connection, task_id, "task", {"status": "cancelled", "end_reason": "cancelled"})
     events.append(connection, task_id, "end", {"status": "cancelled"})
     return True
@@ -110,6 +112,7 @@ def answer(connection: Connection, task_id: str, text: str) -> Turn | None:
     )
     if turn is not None:
         events.append(connection, task_id, "message", {"text": text})
+        audit.note(connection, "task.answered", task_id, namespace=turn.namespace)
     return turn
 
 

@@ -15,7 +15,7 @@ def test_a_home_that_cannot_be_used_is_told_in_a_sentence_without_a_stack_trace(
     (tmp_path / "strop.db").write_bytes(b"no database" * 1000)
     before = signal.getsignal(signal.SIGTERM)
     try:
-        with pytest.raises(SettingsError, match="the database cannot be opened"):
+        with pytest.raises(SettingsError, match="cannot be opened"):
             run_server(settings_for(tmp_path, port=0))
     finally:
         signal.signal(signal.SIGTERM, before)
