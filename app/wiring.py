@@ -18,6 +18,7 @@ from app.checks import Checks
 from app.db.engine import cannot_open, open_database
 from app.db.migrate import upgrade
 from app.db.records import Claim
+from app.db.retention import Rules
 from app.engine import EmbeddedEngine, Engine, EngineConfig, Worker
 from app.errors import SettingsError
 from app.files import FileShelf
@@ -26,6 +27,7 @@ from app.liveness import Liveness
 from app.models import ModelDesk
 from app.namespaces import NamespaceService
 from app.rates import Rates
+from app.retention import Retention
 from app.sandboxing import SandboxDesk
 from app.settings import Settings
 from app.steering import SteeringService
@@ -64,6 +66,7 @@ class Runtime:
     checks: Checks
     access: Access
     namespaces: NamespaceService
+    retention: Retention
 
 
 @asynccontextmanager
@@ -119,6 +122,7 @@ async def open_runtime(
             checks=checks,
             access=Access(database, _rates(settings)),
             namespaces=NamespaceService(database),
+            retention=_retention(ports),
         )
 
 
@@ -153,6 +157,12 @@ def _tasks(ports: _Ports, engine: Engine) -> TaskService:
         ports.models,
         min_free_bytes=own.min_free_bytes,
     )
+
+
+def _retention(ports: _Ports) -> Retention:
+    own = ports.settings
+    rules = Rules(own.retention_days, own.idempotency_days, own.audit_days)
+    return Retention(ports.database, ports.home, rules)
 
 
 def _rates(settings: Settings) -> Rates:
@@ -231,6 +241,7 @@ async def _tidy_up(ports: _Ports, checkpoints: Checkpoints) -> None:
     while True:
         try:
             await tidy(ports.home, ports.database, checkpoints)
+            await _retention(ports).run()
         except (SQLAlchemyError, sqlite3.Error, OSError) as error:
             _LOG.warning("could not tidy up: %s", error)
         await asyncio.sleep(_TIDY_S)

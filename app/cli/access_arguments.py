@@ -51,6 +51,16 @@ def add_audit(verb: Verb) -> None:
     parser.add_argument("--limit", type=_days, default=50, metavar="N")
 
 
+def add_tidy(verb: Verb) -> None:
+    """Add `strop tidy`."""
+    verb(
+        "tidy",
+        "remove what is older than the settings and namespaces say",
+        "app.cli.tidy:tidy",
+        "STROP_RETENTION_DAYS=90 strop tidy",
+    )
+
+
 def _days(text: str) -> int:
     value = int(text)
     if not 0 < value <= 100_000:

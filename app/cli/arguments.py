@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Protocol
 
-from app.cli.access_arguments import add_audit, add_keys
+from app.cli.access_arguments import add_audit, add_keys, add_tidy
 
 _OVERVIEW = """\
 first steps:
@@ -297,6 +297,7 @@ def _access(verbs: Verbs) -> None:
     group = _group(verbs, "keys", "make keys, list them, take them back")
     add_keys(partial(_verb, group))
     add_audit(partial(_verb, verbs))
+    add_tidy(partial(_verb, verbs))
 
 
 def _doctor(verbs: Verbs) -> None:

@@ -67,7 +67,7 @@ export async function follow(taskId, after, onEvents, signal) {
       }
     } catch (error) {
       if (signal.aborted) return;
-      if (error instanceof ApiError && [403, 404].includes(error.status)) throw error;
+      if (error instanceof ApiError && [401, 403, 404].includes(error.status)) throw error;
     }
     await pause(wait, signal);
     wait = Math.min(wait * 2, LONGEST_WAIT_MS);
