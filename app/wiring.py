@@ -34,6 +34,7 @@ from app.steering import SteeringService
 from app.tasks import TaskService
 from app.tidying import Checkpoints, tidy
 from app.wakes import Wakes
+from memory.base import MemoryStoreError
 from memory.database import Database
 from memory.memory import Memory, build_memory
 from memory.postgres import dsn
@@ -271,22 +272,24 @@ async def _open_database(settings: Settings, home: Home) -> Database:
 
 
 def _open_memory(settings: Settings, home: Home, database: Database) -> tuple[Memory, str]:
-    if settings.chroma_url:
-        msg = (
-            "STROP_CHROMA_URL: a Chroma server cannot be used yet; leave it out and set "
-            "STROP_INDEX=chroma for the embedded one"
-        )
-        raise SettingsError(msg)
     choice = choose_embedder(settings.embedding)
-    memory = build_memory(
-        database,
-        choice.embedder,
-        folder=home.index,
-        index=settings.index,
-        settings=RecallSettings(withhold=settings.withholding_rate, holdout=settings.holdout_rate),
-        known_hosts=settings.allowed_hosts,
-    )
-    return memory, f"{choice.reason}; vectors are searched by the index {settings.index!r}"
+    try:
+        memory = build_memory(
+            database,
+            choice.embedder,
+            folder=home.index,
+            index=settings.index,
+            chroma_url=settings.chroma_url,
+            settings=RecallSettings(
+                withhold=settings.withholding_rate, holdout=settings.holdout_rate
+            ),
+            known_hosts=settings.allowed_hosts,
+        )
+    except MemoryStoreError as error:
+        msg = f"STROP_CHROMA_URL: {error}"
+        raise SettingsError(msg) from None
+    place = "a Chroma server" if settings.chroma_url else f"the index {settings.index!r}"
+    return memory, f"{choice.reason}; vectors are searched by {place}"
 
 
 async def _warm(

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
-_BATCH = 100
+BATCH = 100
 _HNSW = {
     "space": "cosine",
     "max_neighbors": 32,
@@ -55,16 +55,16 @@ class ChromaIndex:
 
     async def upsert(self, ids: Sequence[str], vectors: Vector) -> None:
         """Add or replace vectors, in batches that let other threads breathe."""
-        for start in range(0, len(ids), _BATCH):
-            part = slice(start, start + _BATCH)
+        for start in range(0, len(ids), BATCH):
+            part = slice(start, start + BATCH)
             await self._call(
                 lambda found, part=part: found.upsert(ids=list(ids[part]), embeddings=vectors[part])
             )
 
     async def delete(self, ids: Sequence[str]) -> None:
         """Forget vectors; unknown ids are ignored."""
-        for start in range(0, len(ids), _BATCH):
-            part = list(ids[start : start + _BATCH])
+        for start in range(0, len(ids), BATCH):
+            part = list(ids[start : start + BATCH])
             await self._call(lambda found, part=part: found.delete(ids=part))
 
     async def query(self, vector: Vector, k: int) -> list[Scored]:
@@ -127,7 +127,7 @@ class ChromaIndex:
 class ChromaBackend:
     """Owns the folder: `lock` names its holder, `clean.json` exists only after a clean stop."""
 
-    burst = _BATCH
+    burst = BATCH
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -55,6 +55,12 @@ class Database:
             return work(connection)
 
     @property
+    def name(self) -> str:
+        """Where it is, without who logs in."""
+        url = self.engine.url
+        return f"{url.host}:{url.port}/{url.database}" if self.is_postgres else str(url.database)
+
+    @property
     def is_postgres(self) -> bool:
         """Whether a PostgreSQL server holds it, and not a file."""
         return self.engine.dialect.name == "postgresql"

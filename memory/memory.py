@@ -5,7 +5,8 @@ import logging
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
-from memory.base import Embedder, IndexUnavailableError, MemoryStoreError, discover
+from memory.base import Embedder, IndexUnavailableError, MemoryStoreError, VectorBackend, discover
+from memory.chroma_server import ChromaServer
 from memory.database import Database
 from memory.gates import Proposal, refusal
 from memory.ids import new_id
@@ -207,6 +208,7 @@ def build_memory(  # noqa: PLR0913 - everything a memory is made of comes in her
     *,
     folder: Path,
     index: str = "exact",
+    chroma_url: str = "",
     settings: RecallSettings | None = None,
     receipts: ReceiptSettings | None = None,
     known_hosts: Collection[str] = (),
@@ -214,7 +216,8 @@ def build_memory(  # noqa: PLR0913 - everything a memory is made of comes in her
 ) -> Memory:
     """Put memory together on a database whose tables exist.
 
-    `folder` is where an index that keeps files may keep them; without an embedder there is
+    `folder` is where an index that keeps files may keep them; `chroma_url` takes a Chroma server
+    instead of the index of that name, and without an embedder there is
     no index, and search goes by words. What is withheld from a run hangs on the ids of run
     and entry, so `make_id` is what a simulation that can be repeated hands in.
 
@@ -229,7 +232,11 @@ def build_memory(  # noqa: PLR0913 - everything a memory is made of comes in her
     if embedder is not None:
         # Each space has its own folder: the place reached in the outbox is that of one space.
         space = hashlib.sha256(embedder.space.encode()).hexdigest()[:16]
-        indexer = Indexer(database, embedder, backends[index](folder / index / space))
+        if chroma_url:
+            backend: VectorBackend = ChromaServer(chroma_url, f"{database.name}/{space}")
+        else:
+            backend = backends[index](folder / index / space)
+        indexer = Indexer(database, embedder, backend)
     log = UseLog(database)
     recaller = Recaller(database, log, embedder=embedder, indexer=indexer, settings=settings)
     store = MemoryStore(database, embedder, make_id=make_id)

@@ -55,7 +55,7 @@ async def test_the_next_model_steps_in_and_it_is_told(tmp_path: Path) -> None:
 
 async def test_settings_that_cannot_be_met_stop_the_start(tmp_path: Path) -> None:
     for wrong, variable in (
-        ({"chroma_url": "http://localhost:8000"}, "STROP_CHROMA_URL"),
+        ({"chroma_url": "localhost:8000"}, "STROP_CHROMA_URL"),
         ({"database_url": "mysql://host/db"}, "STROP_DATABASE_URL"),
     ):
         with pytest.raises(SettingsError, match=variable):

@@ -1,6 +1,6 @@
 """Every registered vector index keeps the same promises; the exact one is the oracle."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,9 @@ from memory.base import (
     discover,
     vector_index,
 )
+from memory.chroma_server import ChromaServer
 from memory.exact import ExactIndex
+from tests.support.chroma import ChromaProcess
 
 pytestmark = pytest.mark.anyio
 DIM = 32
@@ -31,9 +33,20 @@ def count_data(folder: Path) -> int:
     return len(list(folder.glob("data-*")))
 
 
-@pytest.fixture(params=sorted(discover()))
+@pytest.fixture(scope="module")
+def chroma_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChromaProcess]:
+    process = ChromaProcess(tmp_path_factory.mktemp("chroma"))
+    yield process
+    process.kill()
+
+
+@pytest.fixture(params=[*sorted(discover()), "chroma server"])
 async def backend(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[VectorBackend]:
-    backend = discover()[request.param](tmp_path / "index")
+    if request.param == "chroma server":
+        server: ChromaProcess = request.getfixturevalue("chroma_server")
+        backend: VectorBackend = ChromaServer(server.url, str(tmp_path))
+    else:
+        backend = discover()[request.param](tmp_path / "index")
     await backend.start()
     yield backend
     await backend.close(0)
