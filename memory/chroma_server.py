@@ -35,7 +35,7 @@ class ChromaServer:
     burst = BATCH
 
     def __init__(self, url: str, owner: str) -> None:
-        self._place = _checked(url)
+        self._place = check_url(url)
         self._owner = owner
         self._lock = threading.Lock()
         self._indexes: dict[str, ChromaIndex] = {}
@@ -83,7 +83,12 @@ class ChromaServer:
             raise IndexUnavailableError(msg) from error
 
 
-def _checked(url: str) -> SplitResult:
+def check_url(url: str) -> SplitResult:
+    """Return the parts of a server's address.
+
+    Raises:
+        MemoryStoreError: it is none.
+    """
     try:
         place = urlsplit(url)
         valid = place.scheme in _PORTS and bool(place.hostname) and place.port != 0

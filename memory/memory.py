@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from memory.base import Embedder, IndexUnavailableError, MemoryStoreError, VectorBackend, discover
-from memory.chroma_server import ChromaServer
+from memory.chroma_server import ChromaServer, check_url
 from memory.database import Database
 from memory.gates import Proposal, refusal
 from memory.ids import new_id
@@ -222,8 +222,10 @@ def build_memory(  # noqa: PLR0913 - everything a memory is made of comes in her
     and entry, so `make_id` is what a simulation that can be repeated hands in.
 
     Raises:
-        MemoryStoreError: there is no index of that name.
+        MemoryStoreError: there is no index of that name, or the URL is none.
     """
+    if chroma_url:
+        check_url(chroma_url)
     backends = discover()
     if index not in backends:
         msg = f"expected one of {sorted(backends)} as vector index, got {index!r}"
