@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection, func, insert, select, update
 
-from app.db import claims, events, turns
+from app.db import audit, claims, events, turns
 from app.db.records import Status, TaskRow, Turn, columns
 from app.db.tables import runs, tasks
 from app.db.types import now
@@ -41,6 +41,7 @@ def pause(connection: Connection, task: TaskRow) -> bool:
         )
     )
     events.append(connection, task.id, "task", {"status": "paused"})
+    audit.note(connection, "task.paused", task.id, namespace=task.namespace)
     return True
 
 
@@ -49,6 +50,7 @@ def resume(connection: Connection, task: TaskRow) -> Turn | None:
 
     Hand the turn to `Engine.enqueue` in the same transaction.
     """
+    audit.note(connection, "task.resumed", task.id, namespace=task.namespace)
     if task.paused_from is None:
         return turns.requeue(connection, task.id, statuses=["paused"])
     connection.execute(
@@ -69,6 +71,7 @@ def retry(connection: Connection, task: TaskRow) -> Turn | None:
     connection.execute(
         insert(runs).values(id=run_id, task_id=task.id, number=number, status="queued")
     )
+    audit.note(connection, "task.retried", task.id, namespace=task.namespace)
     return turns.requeue(
         connection, task.id, statuses=RETRIED, run_id=run_id, **_CLEARED, **_COUNTED_ANEW
     )

@@ -1,0 +1,85 @@
+"""No route gives, changes or betrays what belongs to another namespace."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from app.main import create_app
+from memory.records import Provenance, Tip
+from tests.support.service import RoleModel, call, client_of, ended, settings_for
+
+if TYPE_CHECKING:
+    from app.wiring import Runtime
+
+pytestmark = pytest.mark.anyio
+METHODS = {"get", "post", "put", "patch", "delete"}
+WRITES = call("write_file", path="secret.txt", content="crimson")
+ANSWERS = call("answer", text="crimson", artifacts=["secret.txt"])
+SCOPES = ["tasks:read", "tasks:write", "memory:write", "tools:write"]
+
+
+async def _key(client: httpx.AsyncClient, admin: dict[str, str], **fields: Any) -> dict[str, str]:
+    response = await client.post("/api/v1/keys", json={"name": "x", **fields}, headers=admin)
+    assert response.status_code == 201, response.text
+    return {"Authorization": f"Bearer {response.json()['key']}"}
+
+
+async def _things(
+    app: FastAPI, client: httpx.AsyncClient, red: dict[str, str]
+) -> tuple[str, str, str]:
+    """Let the namespace red have a task with events and a file, an upload and a Tip."""
+    upload = {"file": ("a.txt", b"crimson")}
+    file_id = (await client.post("/api/v1/files", files=upload, headers=red)).json()["id"]
+    body = {"instruction": "crimson business", "files": [file_id]}
+    task_id = (await client.post("/api/v1/tasks", json=body, headers=red)).json()["id"]
+    client.headers.update(red)
+    await ended(client, task_id)
+    del client.headers["Authorization"]
+    runtime: Runtime = app.state.runtime
+    tip = Tip(text="Look at the crimson column before the others.")
+    provenance = Provenance(run_id=f"{task_id}.1", task_id=task_id)
+    kept = await runtime.memory.propose(tip, namespace="red", provenance=provenance)
+    assert kept.entry is not None
+    return task_id, file_id, kept.entry.id
+
+
+async def test_no_route_betrays_what_another_namespace_has(
+    tmp_path: Path, subtests: pytest.Subtests
+) -> None:
+    app = create_app(settings_for(tmp_path), model=RoleModel(WRITES, ANSWERS))
+    async with app.router.lifespan_context(app), client_of(app) as client:
+        admin = await _key(client, {}, scopes=["admin"])
+        for name in ("red", "blue"):
+            await client.post("/api/v1/namespaces", json={"name": name}, headers=admin)
+        red = await _key(client, admin, namespace="red", scopes=SCOPES)
+        blue = await _key(client, admin, namespace="blue", scopes=SCOPES)
+        task_id, file_id, entry_id = await _things(app, client, red)
+        seen = await client.get(f"/api/v1/tasks/{task_id}", headers=red)
+        assert seen.status_code == 200
+        assert (await client.get(f"/api/v1/memory/tips/{entry_id}", headers=red)).status_code == 200
+        paths = (await client.get("/openapi.json")).json()["paths"]
+        for path, operations in paths.items():
+            if not path.startswith("/api/"):
+                continue
+            place = path.replace("{task_id}", task_id).replace("{entry_id}", entry_id)
+            place = place.replace("{name}", "secret.txt")
+            for method in operations.keys() & METHODS:
+                with subtests.test(method=method, path=path):
+                    body = {"text": "hello"} if path.endswith("/messages") else None
+                    response = await client.request(method, place, json=body, headers=blue)
+                    assert response.status_code < 500
+                    said = json.dumps(response.text.replace(task_id, "").replace(entry_id, ""))
+                    assert "crimson" not in said
+                    if "{task_id}" in path:
+                        assert response.status_code in {404, 422}, response.text
+                    if response.status_code == 200:
+                        assert task_id not in response.text
+                        assert entry_id not in response.text
+        stolen = {"instruction": "x", "files": [file_id]}
+        assert (await client.post("/api/v1/tasks", json=stolen, headers=blue)).status_code == 422
+        after = await client.get(f"/api/v1/tasks/{task_id}", headers=red)
+        assert after.json() == seen.json()
