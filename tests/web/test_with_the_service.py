@@ -5,6 +5,7 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
@@ -111,3 +112,17 @@ def test_the_embedded_model_does_every_example_and_learns_from_the_first(
                 expect(page.get_by_label("Learned")).to_contain_text("writes decimals with ','")
             if number == 1:
                 expect(page.locator(".memories")).to_contain_text("writes decimals with ','")
+
+
+def test_a_closed_server_asks_for_a_key_and_takes_it(
+    context: BrowserContext, service: Served
+) -> None:
+    made = httpx.post(f"{service.url}api/v1/keys", json={"name": "page", "scopes": ["admin"]})
+    page = context.new_page()
+    page.goto(service.url)
+    page.get_by_label("This server asks for an API key").fill(made.json()["key"])
+    with page.expect_response("**/api/v1/tasks*") as listed:
+        page.get_by_role("button", name="Use").click()
+    assert listed.value.status == 200
+    expect(page.get_by_label("This server asks for an API key")).to_have_count(0)
+    page.close()
