@@ -63,8 +63,8 @@ class ListQuery(BaseModel):
     status: list[Status] = []
     created_after: datetime | None = None
     created_before: datetime | None = None
-    agent: str | None = None
-    """Every task is worked on by the same agents for now, so that this finds nothing."""
+    agent: Text = Field(default="", max_length=100)
+    """Id of the standing agent that made the tasks."""
     text: Text = Field(default="", max_length=1000)
     cursor: str | None = Field(default=None, max_length=500)
     limit: int = Field(default=50, ge=1, le=200)
@@ -180,14 +180,13 @@ async def list_tasks(
     query: Annotated[ListQuery, Query()], runtime: RuntimeOf, caller: Reader
 ) -> TaskPage:
     """List tasks, newest first."""
-    if query.agent:
-        return TaskPage(items=[], next_cursor=None)
     wanted = TaskFilter(
         namespace=caller.namespace,
         statuses=tuple(query.status),
         created_after=zoned("created_after", query.created_after),
         created_before=zoned("created_before", query.created_before),
         text=query.text,
+        agent_id=query.agent or None,
         limit=query.limit,
     )
     return await runtime.tasks.list(wanted, cursor=query.cursor)

@@ -25,6 +25,8 @@ class TaskFilter:
     created_before: datetime | None = None
     text: str = ""
     """Part of the instruction, in any case."""
+    agent_id: str | None = None
+    """The standing agent that made them."""
     before: tuple[datetime, str] | None = None
     """The last task of the page before: its time and id."""
     limit: int = 50
@@ -67,6 +69,8 @@ def _conditions(wanted: TaskFilter) -> list[ColumnElement[bool]]:
         conditions.append(tasks.c.created_at < wanted.created_before)
     if wanted.text:
         conditions.append(tasks.c.instruction.icontains(wanted.text, autoescape=True))
+    if wanted.agent_id is not None:
+        conditions.append(tasks.c.agent_id == wanted.agent_id)
     if wanted.before is not None:
         at, task_id = wanted.before
         same_moment = and_(tasks.c.created_at == at, tasks.c.id < task_id)

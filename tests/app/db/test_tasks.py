@@ -45,3 +45,9 @@ def test_moments_come_back_with_their_zone(database: Database) -> None:
     assert row is not None
     assert row.created_at == START
     assert row.created_at.tzinfo is not None
+
+
+def test_the_tasks_of_one_agent_can_be_listed(database: Database) -> None:
+    other = queued("t_3", agent_id="a_1", namespace="other")
+    put(database, queued("t_1", agent_id="a_1"), queued("t_2", agent_id="a_2"), other)
+    assert _ids(database, agent_id="a_1") == ["t_1"]
