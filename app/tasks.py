@@ -8,7 +8,7 @@ import hashlib
 import json
 import shutil
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -24,14 +24,13 @@ from app.db.types import now
 from app.engine import Engine
 from app.errors import ConflictError, InvalidInputError, NotFoundError, UnavailableError
 from app.family import family_of
+from app.feed import Feed
 from app.files import FileShelf, open_artifact
 from app.home import Home
 from app.schemas import EventPage, TaskPage, TaskRequest, TaskView, event_view, task_view
 from app.wakes import Wakes
 from memory.database import Database
 
-_POLL_S = 0.5
-"""How soon an event that another process wrote is seen."""
 _PAGE = 200
 _MAX_KEY_CHARS = 200
 
@@ -72,7 +71,7 @@ class TaskService:
     ) -> None:
         self._database = database
         self._engine = engine
-        self._wakes = wakes
+        self._feed = Feed(database, wakes)
         self._shelf = shelf
         self._home = home
         self._models = models
@@ -209,7 +208,7 @@ class TaskService:
 
     async def follow(
         self, task_id: str, *, after: int = 0, namespace: str = DEFAULT_NAMESPACE
-    ) -> AsyncIterator[EventRow]:
+    ) -> AsyncGenerator[EventRow]:
         """Give the events that follow number `after` as they happen, up to the end.
 
         Raises:
@@ -217,23 +216,12 @@ class TaskService:
         """
         if await self.ended_at(task_id, after, namespace=namespace):
             return
-        with self._wakes.following(task_id) as written:
-            while True:
-                written.clear()
-                rows = await self._events(task_id, after, _PAGE)
-                for row in rows:
-                    after = row.seq
-                    yield row
-                    # A task that was retried goes on after the end of an earlier run.
-                    if row.kind == "end" and await self.ended_at(
-                        task_id, after, namespace=namespace
-                    ):
-                        return
-                if not rows:
-                    # Not `wait_for`: before Python 3.12 it can swallow a cancellation.
-                    with contextlib.suppress(TimeoutError):
-                        async with asyncio.timeout(_POLL_S):
-                            await written.wait()
+        async with contextlib.aclosing(self._feed.follow(task_id, after)) as rows:
+            async for row in rows:
+                yield row
+                # A task that was retried goes on after the end of an earlier run.
+                if row.kind == "end" and await self.ended_at(task_id, row.seq, namespace=namespace):
+                    return
 
     async def artifact(
         self, task_id: str, name: str, *, namespace: str = DEFAULT_NAMESPACE

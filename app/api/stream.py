@@ -1,7 +1,7 @@
 """Write events as Server-Sent Events."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 
 from app.db.records import EventRow
 from app.schemas import event_view
@@ -15,7 +15,7 @@ def event_text(event: EventRow) -> str:
 
 
 async def event_stream(
-    events: AsyncIterator[EventRow], *, keep_alive_s: float
+    events: AsyncGenerator[EventRow], *, keep_alive_s: float
 ) -> AsyncGenerator[str]:
     """Write events as they come, and a comment whenever it has been silent for a while."""
     following = asyncio.ensure_future(anext(events, None))
@@ -33,3 +33,4 @@ async def event_stream(
     finally:
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)
+        await events.aclose()

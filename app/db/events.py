@@ -1,6 +1,6 @@
 """Append and read the events of tasks: gapless numbers, written with the fact they tell."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,3 +105,16 @@ def after(connection: Connection, task_id: str, seq: int, limit: int) -> list[Ev
         .limit(limit)
     )
     return [EventRow(**columns(row)) for row in connection.execute(statement).mappings()]
+
+
+_CHUNK = 500
+
+
+def heads(connection: Connection, task_ids: Sequence[str]) -> dict[str, int]:
+    """Return the number of each task's last event."""
+    found: dict[str, int] = {}
+    for start in range(0, len(task_ids), _CHUNK):
+        some = tasks.c.id.in_(task_ids[start : start + _CHUNK])
+        for row in connection.execute(select(tasks.c.id, tasks.c.last_seq).where(some)):
+            found[row.id] = row.last_seq
+    return found
