@@ -2,10 +2,10 @@
 PYTHON := .venv/bin/python
 SOURCES := app agents tools memory sandboxes models evals tests benchmarks
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo serve test check format bench clean
+.PHONY: help setup setup-dev demo serve test check format bench compose-env clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
 setup: ## Install what Strop needs to run, into .tools and .venv of this folder
 	@sh scripts/setup.sh
@@ -34,6 +34,9 @@ format: setup-dev ## Format the code and mend what the linter can mend
 
 bench: setup-dev ## Measure, and write JSON and a table to benchmarks/results
 	@$(PYTHON) -m benchmarks $(ARGS)
+
+compose-env: ## Make the passwords that docker compose needs, once
+	@sh scripts/compose_env.sh
 
 clean: ## Remove the environments and caches of this folder; your data in ~/.strop stays
 	rm -rf .venv .tools .pytest_cache .ruff_cache .hypothesis .import_linter_cache
