@@ -39,7 +39,8 @@ def note(text: str) -> None:
 
 def say_json(value: object, *, indent: int | None = 2) -> None:
     """Write the result for machines: one JSON value."""
-    sys.stdout.write(json.dumps(plain(value), ensure_ascii=False, indent=indent) + "\n")
+    text = json.dumps(plain(value), ensure_ascii=False, indent=indent, default=str)
+    sys.stdout.write(text + "\n")
 
 
 def plain(value: object) -> object:

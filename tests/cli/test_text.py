@@ -2,12 +2,14 @@
 
 import json
 import unicodedata
+from datetime import UTC, datetime
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from inline_snapshot import snapshot
 
-from app.cli.text import clean, one_line, plain, table
+from app.cli.text import clean, one_line, plain, say_json, table
 from models.base import ModelInfo
 
 
@@ -38,3 +40,8 @@ def test_values_become_plain_json() -> None:
     card = ModelInfo(name="m", model_id="p/m")
     value = plain({"card": card, "many": (card,), "text": "x", "none": None})
     assert json.loads(json.dumps(value))["many"][0]["name"] == "m"
+
+
+def test_a_time_in_a_mapping_is_written_for_machines(capsys: pytest.CaptureFixture[str]) -> None:
+    say_json({"expires_at": datetime(2026, 1, 2, tzinfo=UTC)})
+    assert json.loads(capsys.readouterr().out) == {"expires_at": "2026-01-02 00:00:00+00:00"}
