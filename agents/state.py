@@ -27,6 +27,12 @@ EndReason = Literal[
 """Why a run ended."""
 
 
+GRAPH_VERSION = 1
+"""Counts changes of the graphs after which a run that was begun before cannot go on."""
+READABLE_GRAPHS: frozenset[int] = frozenset({1})
+"""The versions with which this one can go on."""
+
+
 class Said(BaseModel):
     """A value that a model wrote: fields that nobody asked for are ignored."""
 

@@ -52,6 +52,8 @@ class Parts:
     min_isolation: Isolation
     tools: Mapping[str, AnyTool]
     limits: RunLimits
+    enqueue: claims.Enqueue
+    """Queues what is to be done next, in the transaction that says so."""
     allowed_hosts: tuple[str, ...] = ()
 
 
@@ -124,7 +126,10 @@ class RunWorker:
             artifacts=tuple(artifacts),
             error=end.error,
         )
-        await self._write(claim, partial(endings.finish, claim=claim, ending=ending, learn=True))
+        enqueue = self._parts.enqueue
+        await self._write(
+            claim, partial(endings.finish, claim=claim, ending=ending, enqueue=enqueue)
+        )
 
     async def _ended(self, claim: Claim, task: TaskRow) -> RunEnd | RunWaits:
         """Let the agents work, and say how it ended when they cannot."""

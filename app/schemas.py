@@ -106,6 +106,8 @@ class TaskRequest(Shape):
     """Not supported yet."""
     namespace: NamespaceName | None = None
     """Where it belongs; the caller's own when left out, and only admins may name another."""
+    priority: int = Field(default=0, ge=-100, le=100)
+    """Higher ones of the same namespace are taken first."""
     metadata: Json = {}
 
 

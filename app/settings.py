@@ -56,8 +56,10 @@ class Settings(BaseSettings):
     """Where everything is kept."""
     database_url: str = ""
     """Empty for SQLite in the home."""
+    database_direct_url: str = ""
+    """The PostgreSQL server itself, for locks, when `database_url` names a pooler before it."""
     chroma_url: str = ""
-    """Empty for an index in the home."""
+    """A Chroma server; empty for an index in the home."""
     model: str = "auto"
     """`auto`, a name in the catalogue, or any LiteLLM model id."""
     fallback_models: Names = ()
@@ -105,9 +107,15 @@ class Settings(BaseSettings):
 
     concurrency: int = Field(default=4, gt=0, le=1000)
     """Tasks that one process works on at once."""
+    namespace_concurrency: int | None = Field(default=None, gt=0, le=10_000)
+    """Tasks of one namespace that all processes together work on at once."""
+    model_concurrency: int | None = Field(default=None, gt=0, le=10_000)
+    """Calls that one process makes to one model at once."""
+    server_works: bool = True
+    """Whether `serve` works on tasks itself, or leaves that to `work` elsewhere."""
     drain_s: float = Field(default=5.0, ge=0)
     """How long a stopping process lets running tasks go on before it puts them back."""
-    poll_s: float = Field(default=0.25, gt=0)
+    poll_s: float = Field(default=0.1, gt=0)
     sweep_s: float = Field(default=1.0, gt=0)
     keep_alive_s: float = Field(default=15.0, gt=0)
     """Silence on an event stream after which a comment is sent."""

@@ -16,6 +16,7 @@ from typing import BinaryIO, Protocol
 
 from sqlalchemy import Connection
 
+from agents.state import GRAPH_VERSION
 from app.callers import DEFAULT_NAMESPACE, LOCAL, Caller
 from app.db import claims, events, namespaces, tasks
 from app.db.records import EventRow, FileRow, TaskRow, turn_of
@@ -278,6 +279,8 @@ def _new_task(
         recalled=[],
         learned=[],
         run_id=f"{task_id}.1",
+        graph_version=GRAPH_VERSION,
+        priority=request.priority,
         created_at=now(),
     )
 

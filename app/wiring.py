@@ -19,11 +19,13 @@ from app.db.engine import cannot_open, open_database
 from app.db.migrate import upgrade
 from app.db.records import Claim
 from app.db.retention import Rules
-from app.engine import EmbeddedEngine, Engine, EngineConfig, Worker
+from app.durable.engine import DurableEngine
+from app.durable.store import TurnStore
+from app.engine import Engine, EngineConfig, Worker
 from app.errors import SettingsError
 from app.files import FileShelf
 from app.home import Home
-from app.liveness import Liveness
+from app.liveness import Liveness, LivenessPort
 from app.models import ModelDesk
 from app.namespaces import NamespaceService
 from app.rates import Rates
@@ -50,6 +52,8 @@ if TYPE_CHECKING:
     from app.fences import Fences
 
 _LOG = logging.getLogger(__name__)
+_TAKEN_FOR_DEAD = 70
+"""Exit code of a process that was taken for dead; whoever supervises it starts it anew."""
 _TIDY_S = 3600.0
 
 
@@ -93,7 +97,9 @@ async def open_runtime(
         stack.push_async_callback(memory.close)
         wakes, models, sandboxes = Wakes(), ModelDesk(settings, fixed=model), SandboxDesk(settings)
         stack.push_async_callback(models.close)
-        ports = _Ports(settings, home, database, wakes, memory, models, sandboxes)
+        turns = TurnStore(database)
+        stack.callback(turns.close)
+        ports = _Ports(settings, home, database, turns, wakes, memory, models, sandboxes)
         worker = _LazyWorker(ports)
         stack.push_async_callback(worker.close)
         engine = _engine(ports, worker)
@@ -134,16 +140,41 @@ class _Ports:
     settings: Settings
     home: Home
     database: Database
+    turns: TurnStore
     wakes: Wakes
     memory: Memory
     models: ModelDesk
     sandboxes: SandboxDesk
 
 
-def _engine(ports: _Ports, worker: Worker) -> EmbeddedEngine:
+def _engine(ports: _Ports, worker: Worker) -> Engine:
     own = ports.settings
-    config = EngineConfig(concurrency=own.concurrency, poll_s=own.poll_s, sweep_s=own.sweep_s)
-    return EmbeddedEngine(ports.database, worker, Liveness(ports.home.locks), ports.wakes, config)
+    config = EngineConfig(
+        concurrency=own.concurrency,
+        namespace_concurrency=own.namespace_concurrency,
+        poll_s=own.poll_s,
+        sweep_s=own.sweep_s,
+    )
+    liveness = _liveness(ports)
+    return DurableEngine(ports.database, ports.turns, worker, liveness, ports.wakes, config)
+
+
+def _liveness(ports: _Ports) -> LivenessPort:
+    """Return how processes know the dead: on one machine by files, else by the server's locks."""
+    if not ports.database.is_postgres:
+        return Liveness(ports.home.locks)
+    from app.liveness_postgres import PostgresLiveness  # noqa: PLC0415 - loads the driver
+
+    return PostgresLiveness(
+        ports.settings.database_direct_url.replace("+psycopg", "") or dsn(ports.database.engine),
+        _stop_at_once,
+    )
+
+
+def _stop_at_once() -> None:
+    """End a process that counts as dead: its tasks are worked on by others."""
+    _LOG.critical("another process has taken over the tasks of this one, which stops")
+    os._exit(_TAKEN_FOR_DEAD)
 
 
 def _tasks(ports: _Ports, engine: Engine) -> TaskService:
@@ -217,6 +248,7 @@ class _LazyWorker:
             min_isolation=ports.sandboxes.min_isolation,
             tools=discover(ports.settings.plugins),
             limits=ports.settings.limits(),
+            enqueue=ports.turns.enqueue,
             allowed_hosts=ports.settings.allowed_hosts,
         )
         tidying = asyncio.create_task(_tidy_up(ports, saver))
@@ -262,6 +294,9 @@ async def _open_database(settings: Settings, home: Home) -> Database:
     def migrate() -> None:
         with home.lock("migrations"):
             upgrade(database.engine)
+            turns = TurnStore(database)
+            turns.prepare()
+            turns.close()
 
     try:
         await asyncio.to_thread(migrate)

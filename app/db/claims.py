@@ -1,12 +1,14 @@
 """Who works on which task: claims, their release, and what becomes of a dead process's."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime
+from typing import Protocol
 
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, select, update
 
 from app.db import events, tasks
-from app.db.records import TERMINAL, Claim, Phase, TaskRow, columns
+from app.db.records import TERMINAL, Claim, Phase, TaskRow, Turn, columns, turn_of
 from app.db.tables import runs
 from app.db.tables import tasks as task_rows
 from app.db.types import now
@@ -21,34 +23,35 @@ _AMONG_OTHERS = 1
 _CRASHED = "its process died again and again at the same point of the task, which was given up"
 
 
-def waiting_work(phase: Phase) -> ColumnElement[bool]:
-    """Return the condition under which a task can be claimed for `phase`."""
-    if phase == "run":
-        return and_(task_rows.c.status == "queued", task_rows.c.owner.is_(None))
-    return and_(task_rows.c.learning == "pending", task_rows.c.owner.is_(None))
+class Enqueue(Protocol):
+    """Queues a turn in the transaction that makes it; see `app.engine.Engine`."""
+
+    def __call__(self, connection: Connection, turn: Turn) -> None:
+        """Queue it."""
+        ...
 
 
-def any_waiting(connection: Connection, phase: Phase) -> bool:
-    """Whether there is something to claim."""
-    return (
-        connection.execute(select(task_rows.c.id).where(waiting_work(phase)).limit(1)).first()
-        is not None
-    )
+def begin(
+    connection: Connection,
+    task_id: str,
+    number: int,
+    phase: Phase,
+    *,
+    owner: str,
+    graph_versions: Collection[int],
+) -> Claim | None:
+    """Claim a turn that the engine gave out.
 
-
-def claim(connection: Connection, owner: str, phase: Phase) -> Claim | None:
-    """Take the oldest task that waits for `phase`, or return None."""
-    oldest = (
-        select(task_rows.c.id)
-        .where(waiting_work(phase))
-        .order_by(task_rows.c.created_at, task_rows.c.id)
-        .limit(1)
-        .scalar_subquery()
-    )
+    Returns:
+        None when it is not to be worked on: another turn came after it, the task was cancelled
+        or paused, somebody else holds it, or this process lacks the graphs it began with.
+    """
+    waits = task_rows.c.status == "queued" if phase == "run" else task_rows.c.learning == "pending"
     moment = now()
     statement = (
         update(task_rows)
-        .where(task_rows.c.id == oldest, waiting_work(phase))
+        .where(task_rows.c.id == task_id, task_rows.c.turn == number, waits)
+        .where(task_rows.c.owner.is_(None), task_rows.c.graph_version.in_(graph_versions))
         .values(owner=owner, epoch=task_rows.c.epoch + 1, claimed_at=moment)
         .returning(task_rows.c.id, task_rows.c.run_id, task_rows.c.epoch)
     )
@@ -58,6 +61,46 @@ def claim(connection: Connection, owner: str, phase: Phase) -> Claim | None:
     if phase == "run":
         _start(connection, row.id, row.run_id, moment)
     return Claim(task_id=row.id, run_id=row.run_id, epoch=row.epoch, phase=phase)
+
+
+def pass_on(
+    connection: Connection,
+    task_id: str,
+    number: int,
+    phase: Phase,
+    *,
+    not_before: datetime,
+    enqueue: Enqueue,
+) -> None:
+    """Give a turn that this process cannot take to the next one; a later turn is left alone."""
+    statement = (
+        update(task_rows)
+        .where(task_rows.c.id == task_id, task_rows.c.turn == number, waiting_work(phase))
+        .values(turn=task_rows.c.turn + 1)
+        .returning(*task_rows.c)
+    )
+    row = connection.execute(statement).mappings().first()
+    if row is not None:
+        turn = turn_of(TaskRow(**columns(row)), phase)
+        enqueue(connection, replace(turn, not_before=not_before))
+
+
+def waiting_work(phase: Phase) -> ColumnElement[bool]:
+    """Return the condition under which a task waits to be worked on."""
+    if phase == "run":
+        return and_(task_rows.c.status == "queued", task_rows.c.owner.is_(None))
+    return and_(task_rows.c.learning == "pending", task_rows.c.owner.is_(None))
+
+
+def waiting(connection: Connection, phase: Phase, limit: int) -> list[TaskRow]:
+    """Return the tasks that have waited longest."""
+    statement = (
+        select(task_rows)
+        .where(waiting_work(phase))
+        .order_by(task_rows.c.created_at, task_rows.c.id)
+        .limit(limit)
+    )
+    return [TaskRow(**columns(row)) for row in connection.execute(statement).mappings()]
 
 
 def _start(connection: Connection, task_id: str, run_id: str, moment: datetime) -> None:
@@ -122,15 +165,15 @@ def own(connection: Connection, claim: Claim) -> TaskRow:
     return TaskRow(**columns(row))
 
 
-def release(connection: Connection, claim: Claim) -> None:
+def release(connection: Connection, claim: Claim, enqueue: Enqueue) -> None:
     """Put a task back unharmed, for any process to go on with; a lost claim is no error."""
     mine = (task_rows.c.id == claim.task_id) & (task_rows.c.epoch == claim.epoch)
     row = connection.execute(select(task_rows).where(mine)).mappings().first()
     if row is not None:
-        _put_back(connection, TaskRow(**columns(row)), now())
+        _put_back(connection, TaskRow(**columns(row)), now(), enqueue)
 
 
-def put_back(connection: Connection, owner: str) -> list[str]:
+def put_back(connection: Connection, owner: str, enqueue: Enqueue) -> list[str]:
     """Put back what a dead process held; give up what takes down process after process.
 
     Returns:
@@ -142,23 +185,25 @@ def put_back(connection: Connection, owner: str) -> list[str]:
         newest = events.after(connection, task.id, task.last_seq - 1, 1)
         begun = bool(newest) and newest[0].kind != "task"
         weight = _ALONE if begun and len(dropped) == 1 else _AMONG_OTHERS
-        _suspect(connection, task, newest[0].at if newest else now(), weight)
+        _suspect(connection, task, newest[0].at if newest else now(), weight, enqueue)
     return [task.id for task in dropped]
 
 
-def stumble(connection: Connection, claim: Claim) -> None:
+def stumble(connection: Connection, claim: Claim, enqueue: Enqueue) -> None:
     """Put a task back after something under it failed, which is hardly its fault.
 
     Raises:
         Fenced: the claim is not the newest one.
     """
-    _suspect(connection, own(connection, claim), now(), _AMONG_OTHERS)
+    _suspect(connection, own(connection, claim), now(), _AMONG_OTHERS, enqueue)
 
 
-def _suspect(connection: Connection, task: TaskRow, until: datetime, weight: int) -> None:
+def _suspect(
+    connection: Connection, task: TaskRow, until: datetime, weight: int, enqueue: Enqueue
+) -> None:
     suspicion = weight if task.steps > task.death_steps else task.deaths + weight
     if suspicion < MAX_SUSPICION:
-        _put_back(connection, task, until)
+        _put_back(connection, task, until, enqueue)
     else:
         _give_up(connection, task)
     connection.execute(
@@ -168,13 +213,15 @@ def _suspect(connection: Connection, task: TaskRow, until: datetime, weight: int
     )
 
 
-def _put_back(connection: Connection, task: TaskRow, until: datetime) -> None:
-    values: dict[str, object] = {"owner": None, "epoch": task.epoch + 1}
+def _put_back(connection: Connection, task: TaskRow, until: datetime, enqueue: Enqueue) -> None:
+    values: dict[str, object] = {"owner": None, "epoch": task.epoch + 1, "turn": task.turn + 1}
     if not task.over:
         values |= {"status": "queued", "worked_seconds": worked_s(task, until)}
     connection.execute(update(task_rows).where(task_rows.c.id == task.id).values(**values))
     if not task.over:
         events.append(connection, task.id, "task", {"status": "queued"})
+    again = replace(task, turn=task.turn + 1, not_before=None)
+    enqueue(connection, turn_of(again, "learn" if task.over else "run"))
 
 
 def _give_up(connection: Connection, task: TaskRow) -> None:

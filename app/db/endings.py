@@ -1,6 +1,7 @@
 """Write how a claim ends: with an answer, a question, a failure, or lessons."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 from sqlalchemy import Connection, update
@@ -8,7 +9,7 @@ from sqlalchemy import Connection, update
 from agents.state import EndReason, Learned
 from app.db import claims, events
 from app.db import tasks as task_store
-from app.db.records import Claim, Learning
+from app.db.records import Claim, Learning, turn_of
 from app.db.tables import tasks
 from app.db.types import clean, now, plain
 from models.messages import Frozen, JsonObject
@@ -24,13 +25,15 @@ class Ending(Frozen):
     error: str = ""
 
 
-def finish(connection: Connection, claim: Claim, ending: Ending, *, learn: bool) -> None:
-    """End a task; with `learn`, leave it to be learned from, else close its events."""
+def finish(
+    connection: Connection, claim: Claim, ending: Ending, *, enqueue: claims.Enqueue | None
+) -> None:
+    """End a task; with `enqueue`, queue the learning from it, else close its events."""
     task = claims.own(connection, claim)
     if task.over:
         return
     moment = now()
-    learning: Learning = "pending" if learn else "done"
+    learning: Learning = "pending" if enqueue else "done"
     connection.execute(
         update(tasks)
         .where(tasks.c.id == claim.task_id)
@@ -59,8 +62,10 @@ def finish(connection: Connection, claim: Claim, ending: Ending, *, learn: bool)
     if ending.error:
         status["error"] = clean(ending.error)
     events.append(connection, claim.task_id, "task", status)
-    if not learn:
+    if enqueue is None:
         events.append(connection, claim.task_id, "end", {"status": ending.status})
+    else:
+        enqueue(connection, turn_of(replace(task, not_before=None), "learn"))
 
 
 def wait(connection: Connection, claim: Claim, question: str) -> None:

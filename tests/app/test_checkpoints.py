@@ -16,14 +16,13 @@ from app.checkpoints import PRUNE_EVERY, FencedSaver
 from app.checkpoints import open_checkpoints as open_file
 from app.checkpoints_postgres import PostgresSaver
 from app.checkpoints_postgres import open_checkpoints as open_server
-from app.db import claims
 from app.db.records import Claim
 from app.errors import Fenced
 from app.fences import Fences
 from memory.database import Database
 from memory.postgres import dsn
 from tests.support.postgres import PostgresServer
-from tests.support.service import put, queued
+from tests.support.service import claimed, put, queued
 
 pytestmark = pytest.mark.anyio
 Saver = FencedSaver | PostgresSaver
@@ -78,7 +77,7 @@ async def saver(database: Database, fences: Fences, tmp_path: Path) -> AsyncIter
 
 
 def _claim(database: Database) -> Claim:
-    claim = database.run_sync(partial(claims.claim, owner="one", phase="run"))
+    claim = database.run_sync(partial(claimed, owner="one", phase="run"))
     assert claim is not None
     return claim
 

@@ -8,7 +8,7 @@ from app.recorder import SqlRecorder
 from app.wakes import Wakes
 from memory.database import Database
 from models.messages import Usage
-from tests.support.service import found, put, queued
+from tests.support.service import claimed, found, put, queued, unqueued
 
 pytestmark = pytest.mark.anyio
 
@@ -20,9 +20,9 @@ def _record(key: str, tool: str = "shell", text: str = "ok") -> CallRecord:
 @pytest.fixture
 def claim(database: Database) -> Claim:
     put(database, queued())
-    claimed = database.run_sync(lambda c: claims.claim(c, "one", "run"))
-    assert claimed is not None
-    return claimed
+    taken = database.run_sync(lambda c: claimed(c, "one", "run"))
+    assert taken is not None
+    return taken
 
 
 @pytest.fixture
@@ -42,8 +42,8 @@ async def test_the_journal_outlives_the_process(database: Database, recorder: Sq
     await recorder.begin_call("1.0", "shell", {})
     await recorder.settle_call("1.0", _record("1.0", text="done before"))
     await recorder.begin_call("1.1", "shell", {})
-    database.run_sync(lambda c: claims.put_back(c, "one"))
-    again = database.run_sync(lambda c: claims.claim(c, "two", "run"))
+    database.run_sync(lambda c: claims.put_back(c, "one", unqueued))
+    again = database.run_sync(lambda c: claimed(c, "two", "run"))
     assert again is not None
     successor = SqlRecorder(database, again, Wakes())
     assert await successor.begin_call("1.0", "shell", {}) == _record("1.0", text="done before")
@@ -96,7 +96,7 @@ async def test_an_answer_is_taken_in_when_its_question_is_settled(
     await recorder.begin_call("1.0", "ask_human", {})
     database.run_sync(lambda c: endings.wait(c, claim, "which?"))
     database.run_sync(lambda c: tasks.answer(c, "t_1", "this"))
-    again = database.run_sync(lambda c: claims.claim(c, "two", "run"))
+    again = database.run_sync(lambda c: claimed(c, "two", "run"))
     assert again is not None
     successor = SqlRecorder(database, again, Wakes())
     assert await successor.begin_call("1.0", "ask_human", {}) is True

@@ -109,7 +109,7 @@ async def test_words_to_a_task_that_is_over_are_a_conflict(home: Path) -> None:
 async def test_cancelling_stops_a_model_call_and_learns_nothing(home: Path) -> None:
     model = RoleModel()
     model.holds_at = 1
-    async with open_runtime(settings_for(home, poll_s=60.0), model=model) as runtime:
+    async with open_runtime(settings_for(home), model=model) as runtime:
         task_id = await _submit(runtime)
         await asyncio.wait_for(model.held.wait(), 30)
         assert (await runtime.tasks.cancel(task_id)).status == "cancelled"

@@ -19,6 +19,7 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from app.db.migrate import upgrade
+from app.durable.store import TurnStore
 from memory.database import Database
 from memory.postgres import postgres_engine
 
@@ -55,6 +56,9 @@ class PostgresServer:
         self.start()
         self._execute("CREATE DATABASE migrated")
         with self.opened("migrated") as database:
+            turns = TurnStore(database)
+            turns.prepare()
+            turns.close()
             upgrade(database.engine)
 
     @property

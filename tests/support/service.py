@@ -8,11 +8,14 @@ from typing import Any
 
 import httpx
 from fastapi import FastAPI
+from sqlalchemy import Connection
 
-from app.db import tasks
+from agents.state import READABLE_GRAPHS
+from app.db import claims, tasks
 from app.db.migrate import upgrade
-from app.db.records import TaskRow
+from app.db.records import Claim, Phase, TaskRow, Turn
 from app.db.types import now
+from app.durable.store import TurnStore
 from app.main import create_app
 from app.settings import Settings
 from memory.database import Database, sqlite_engine
@@ -78,6 +81,9 @@ def migrated(folder: Path) -> Database:
     """Return a database with every table."""
     database = Database(sqlite_engine(folder / "strop.db"))
     upgrade(database.engine)
+    turns = TurnStore(database)
+    turns.prepare()
+    turns.close()
     return database
 
 
@@ -116,6 +122,21 @@ def found(database: Database, task_id: str = "t_1") -> TaskRow:
     task = database.run_sync(lambda connection: tasks.get(connection, task_id))
     assert task is not None
     return task
+
+
+def claimed(connection: Connection, owner: str, phase: Phase) -> Claim | None:
+    """Claim the task that has waited longest, as an engine would."""
+    oldest = claims.waiting(connection, phase, 1)
+    if not oldest:
+        return None
+    task = oldest[0]
+    return claims.begin(
+        connection, task.id, task.turn, phase, owner=owner, graph_versions=READABLE_GRAPHS
+    )
+
+
+def unqueued(connection: Connection, turn: Turn) -> None:
+    """Stand in for an engine where a test looks at the tables only."""
 
 
 @asynccontextmanager

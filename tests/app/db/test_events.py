@@ -8,7 +8,7 @@ from app.db import claims, events
 from app.db.records import Claim
 from app.errors import Fenced
 from memory.database import Database
-from tests.support.service import found, put, queued
+from tests.support.service import claimed, found, put, queued, unqueued
 
 EVERYTHING = 10_000
 
@@ -55,10 +55,10 @@ def test_a_fact_that_is_rolled_back_leaves_no_gap(database: Database) -> None:
 
 def test_only_the_newest_claim_may_append(database: Database) -> None:
     put(database, queued())
-    old = database.run_sync(lambda c: claims.claim(c, "one", "run"))
+    old = database.run_sync(lambda c: claimed(c, "one", "run"))
     assert isinstance(old, Claim)
-    database.run_sync(lambda c: claims.put_back(c, "one"))
-    new = database.run_sync(lambda c: claims.claim(c, "two", "run"))
+    database.run_sync(lambda c: claims.put_back(c, "one", unqueued))
+    new = database.run_sync(lambda c: claimed(c, "two", "run"))
     assert isinstance(new, Claim)
     before = _numbers(database)
     with pytest.raises(Fenced):

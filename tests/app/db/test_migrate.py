@@ -61,7 +61,8 @@ def test_servers_that_start_together_migrate_once(postgres: PostgresServer) -> N
 def test_every_change_can_be_taken_back(database: Database) -> None:
     with database.engine.begin() as connection:
         command.downgrade(migrate.configuration(connection), "base")
-    assert _names(database) == {"alembic_version"}
+    ours = {name for schema in migrate.targets() for name in schema.tables}
+    assert _names(database).isdisjoint(ours)
     migrate.upgrade(database.engine)
     assert "tasks" in _names(database)
 

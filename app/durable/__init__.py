@@ -1,0 +1,1 @@
+"""Tasks as durable workflows: DBOS holds the queue, everything that means something is ours."""
