@@ -41,7 +41,7 @@ def build_parser() -> ArgumentParser:
     )
     parser.add_argument("--debug", action="store_true", help="show where an error comes from")
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
-    for add in (_solve, _serve, _tasks, _memory, _models, _sandboxes, _access, _doctor):
+    for add in (_solve, _serve, _work, _tasks, _memory, _models, _sandboxes, _access, _doctor):
         add(verbs)
     return parser
 
@@ -155,6 +155,22 @@ def _serve(verbs: Verbs) -> None:
         type=_number(int, 0, above=False),
         default=None,
         help="port to listen on (8321); 0 takes a free one",
+    )
+
+
+def _work(verbs: Verbs) -> None:
+    parser = _verb(
+        verbs,
+        "work",
+        "work on tasks without a server, beside others on the same database",
+        "app.cli.work:work",
+        "strop work --concurrency 8",
+    )
+    parser.add_argument(
+        "--concurrency",
+        type=_number(int, 0, above=True),
+        default=None,
+        help="tasks worked on at once (STROP_CONCURRENCY, 4)",
     )
 
 
