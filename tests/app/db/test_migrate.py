@@ -42,7 +42,7 @@ def test_an_empty_database_gets_every_table_and_a_second_start_changes_nothing(
 
 def test_tables_of_others_are_no_difference(database: Database) -> None:
     with database.engine.begin() as connection:
-        for name in ("workflow_status", "checkpoints"):
+        for name in ("somebody_elses", "checkpoints"):
             connection.execute(text(f"CREATE TABLE {name} (id INTEGER PRIMARY KEY)"))
         command.check(migrate.configuration(connection))
 
