@@ -36,7 +36,7 @@ def _text(request: Request) -> str:
 
 async def test_a_paused_task_goes_on_at_its_last_finished_node(home: Path) -> None:
     model = _held()
-    async with open_runtime(settings_for(home, poll_s=60.0), model=model) as runtime:
+    async with open_runtime(settings_for(home), model=model) as runtime:
         task_id = await _submit(runtime)
         await asyncio.wait_for(model.held.wait(), 30)
         paused = await runtime.steering.pause(task_id, namespace=NAMESPACE)
