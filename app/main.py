@@ -56,7 +56,9 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         async with AsyncExitStack() as stack:
             try:
-                runtime = await stack.enter_async_context(open_runtime(settings, model=model))
+                runtime = await stack.enter_async_context(
+                    open_runtime(settings, model=model, work=settings.server_works)
+                )
             except SettingsError as error:
                 app.state.refusal = error
                 raise

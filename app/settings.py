@@ -109,6 +109,8 @@ class Settings(BaseSettings):
     """Tasks that one process works on at once."""
     namespace_concurrency: int | None = Field(default=None, gt=0, le=10_000)
     """Tasks of one namespace that all processes together work on at once."""
+    server_works: bool = True
+    """Whether `serve` works on tasks itself, or leaves that to `work` elsewhere."""
     drain_s: float = Field(default=5.0, ge=0)
     """How long a stopping process lets running tasks go on before it puts them back."""
     poll_s: float = Field(default=0.1, gt=0)
