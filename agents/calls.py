@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-from agents.ports import Recorder, StopRun
+from agents.ports import OverBudget, Recorder, StopRun
 from agents.state import RunLimits
 from models.base import BadReplyError, Model, ModelError, ModelInfo, ModelRefusedError, OnText
 from models.messages import Reply, Request, Usage
@@ -35,6 +35,7 @@ class MeteredModel:
 
         Raises:
             StopRun: the budget is spent.
+            OverBudget: it is, and its owner is to be asked for more.
             ModelError: the call failed.
         """
         await self._check_budget()
@@ -51,14 +52,19 @@ class MeteredModel:
         limits = self.limits
         spent = await self.recorder.spent() if limits.usd or limits.tokens else Usage()
         if limits.usd is not None and spent.usd >= limits.usd:
-            raise StopRun("budget", f"spent ${spent.usd:.4f} of a budget of ${limits.usd:.4f}")
+            raise self._over(f"spent ${spent.usd:.4f} of a budget of ${limits.usd:.4f}")
         if limits.tokens is not None and spent.tokens >= limits.tokens:
-            raise StopRun("budget", f"used {spent.tokens} tokens of {limits.tokens} allowed")
+            raise self._over(f"used {spent.tokens} tokens of {limits.tokens} allowed")
         if limits.seconds is not None:
             elapsed = await self.recorder.elapsed_s()
             if elapsed >= limits.seconds:
                 message = f"worked for {elapsed:.0f} s of {limits.seconds:.0f} s allowed"
                 raise StopRun("timeout", message)
+
+    def _over(self, message: str) -> Exception:
+        if self.limits.on_limit == "ask":
+            return OverBudget(message)
+        return StopRun("budget", message)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import Protocol
 from langgraph.runtime import Runtime
 
 from agents.acting import Actor
+from agents.approvals import Policy
 from agents.calls import MeteredModel, ModelCalls
 from agents.manager import Manager
 from agents.ports import Memory, Recorder, StopRun
@@ -41,6 +42,8 @@ class Run:
     sandbox: Sandbox
     memory: Memory
     recorder: Recorder
+    policies: tuple[Policy, ...] = ()
+    """Who is asked about which calls; the strictest holds."""
 
     @property
     def calls(self) -> ModelCalls:
@@ -80,7 +83,7 @@ class Run:
             for entry in state.get("recalled", [])
             if entry.shortcut is not None
         }
-        return Actor(self.toolbox, self.sandbox, self.recorder, shortcuts)
+        return Actor(self.toolbox, self.sandbox, self.recorder, shortcuts, self.policies)
 
     def schemas(self, state: RunState) -> tuple[ToolSchema, ...]:
         """Return the tools and recalled Shortcuts that the Solver may call."""

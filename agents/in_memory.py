@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from agents.approvals import Kind, Verdict
 from agents.state import CallRecord, Step
 from memory.records import Body, Provenance, Recall, RecallQuery, Remembered, RunOutcome
 from models.messages import Usage
@@ -18,6 +19,9 @@ class InMemoryRecorder:
     charges: list[tuple[str, str, Usage]] = field(default_factory=list[Any])
     words: list[str] = field(default_factory=list[str])
     """What the owner says; a message's number is its place, from 1."""
+    verdicts: dict[tuple[str, Kind], Verdict] = field(
+        default_factory=dict[tuple[str, Kind], Verdict]
+    )
     journal: dict[str, CallRecord | None] = field(default_factory=dict[str, CallRecord | None])
 
     async def emit(self, kind: str, data: Mapping[str, Any]) -> None:
@@ -50,6 +54,14 @@ class InMemoryRecorder:
     async def said(self, *, after: int) -> list[tuple[int, str]]:
         """Return what was said after message number `after`."""
         return list(enumerate(self.words, 1))[after:]
+
+    async def verdict(self, key: str, kind: Kind) -> Verdict | None:
+        """Return what was decided about a call."""
+        return self.verdicts.get((key, kind))
+
+    async def spend(self, key: str) -> None:
+        """Use up the verdict that a call may be repeated."""
+        del self.verdicts[(key, "repeat")]
 
     async def begin_call(
         self, key: str, tool: str, arguments: Mapping[str, Any]

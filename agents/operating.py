@@ -1,5 +1,6 @@
 """The nodes of the `operate` graph: act, execute, review, note."""
 
+from agents.acting import InDoubt
 from agents.context import Run, node
 from agents.limits import stop_reason
 from agents.perceptor import changed_files, perceive
@@ -36,7 +37,10 @@ async def execute(state: RunState, run: Run) -> RunState:
     if action is None:
         msg = "execute ran without an action"
         raise RuntimeError(msg)
-    calls = await run.actor(state).carry_out(action)
+    try:
+        calls = await run.actor(state).carry_out(action)
+    except InDoubt as doubt:
+        return RunState(doubt=[*state.get("doubt", []), doubt.key])
     seen = await perceive(run.sandbox)
     step = Step(
         n=state.get("count", 0) + 1,
@@ -46,7 +50,7 @@ async def execute(state: RunState, run: Run) -> RunState:
         changed=changed_files(state.get("files", {}), seen.stamps),
     )
     recent = [*state.get("recent", []), step]
-    return RunState(recent=recent, workspace=seen.text, files=seen.stamps)
+    return RunState(recent=recent, workspace=seen.text, files=seen.stamps, doubt=[])
 
 
 @node

@@ -1,11 +1,13 @@
 """What a run needs from outside: a Recorder that keeps what happens, and memory.
 
 StopRun             control flow: ends the run with a reason; the graphs turn it into state
+OverBudget          control flow: stops the run where it stands until its budget is raised
 """
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
+from agents.approvals import Kind, Verdict
 from agents.state import CallRecord, EndReason, Step
 from memory.records import Body, Provenance, Recall, RecallQuery, Remembered, RunOutcome
 from models.messages import Usage
@@ -17,6 +19,10 @@ class StopRun(Exception):  # noqa: N818 - it is control flow, not an error
     def __init__(self, reason: EndReason, message: str) -> None:
         super().__init__(message)
         self.reason: EndReason = reason
+
+
+class OverBudget(Exception):  # noqa: N818 - it is control flow, not an error
+    """The budget is spent and its owner is to be asked: the run stops before this node."""
 
 
 class Recorder(Protocol):
@@ -48,6 +54,14 @@ class Recorder(Protocol):
 
     async def said(self, *, after: int) -> list[tuple[int, str]]:
         """Return what the owner said after message number `after`: numbers and texts."""
+        ...
+
+    async def verdict(self, key: str, kind: Kind) -> Verdict | None:
+        """Return what a person decided about a call, or None while it is undecided."""
+        ...
+
+    async def spend(self, key: str) -> None:
+        """Use up the verdict that a call may be repeated: it holds for one try."""
         ...
 
     async def begin_call(

@@ -9,15 +9,20 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.types import Command, interrupt
 
+from agents.approvals import ApprovalRequest, Policy
 from agents.context import Run as RunContext
+from agents.gating import APPROVALS
 from agents.graphs.evolve import build_evolve_graph
 from agents.graphs.task import build_task_graph
 from agents.learning import EvolveState
+from agents.ports import OverBudget
 from agents.state import EndReason, Learned, RunState
 from models.messages import Frozen
 
 __all__ = [
     "AgentRuntime",
+    "ApprovalRequest",
+    "Policy",
     "RunContext",
     "RunEnd",
     "RunWaits",
@@ -61,7 +66,11 @@ class RunEnd(Frozen):
 class RunWaits(Frozen):
     """The run waits for a person and holds nothing meanwhile."""
 
-    question: str
+    question: str = ""
+    approvals: tuple[ApprovalRequest, ...] = ()
+    """The calls that a person has to decide about."""
+    budget: str = ""
+    """What was spent of the budget, when more is needed."""
 
 
 def checkpoint_serde() -> JsonPlusSerializer:
@@ -92,11 +101,14 @@ class AgentRuntime:
         start: RunState | Command[Any] | None = RunState()
         if (await self._task.aget_state(config)).values:
             start = None if answer is None else Command(resume=answer)
-        output = await self._task.ainvoke(
-            start, config, context=context, durability="sync", version="v2"
-        )
+        try:
+            output = await self._task.ainvoke(
+                start, config, context=context, durability="sync", version="v2"
+            )
+        except OverBudget as over:
+            return RunWaits(budget=str(over))
         if output.interrupts:
-            return RunWaits(question=str(output.interrupts[0].value))
+            return _waits(output.interrupts[0].value)
         return _end((await self._task.aget_state(config)).values)
 
     async def learn(self, context: RunContext, end: RunEnd) -> tuple[Learned, ...]:
@@ -114,6 +126,12 @@ class AgentRuntime:
         await self._evolve.ainvoke(start, config, context=context, durability="sync")
         values = (await self._evolve.aget_state(config)).values
         return tuple(values.get("learned", []))
+
+
+def _waits(value: Any) -> RunWaits:  # noqa: ANN401 - whatever an interrupt was raised with
+    if not isinstance(value, str):
+        return RunWaits.model_validate({"approvals": value[APPROVALS]})
+    return RunWaits(question=str(value))
 
 
 def _config(thread_id: str, max_steps: int) -> RunnableConfig:

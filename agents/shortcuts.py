@@ -43,10 +43,9 @@ async def run_shortcut(
         text = f"precondition does not hold: {shortcut.precondition_check}"
         return _record(call, ok=False, text=text, error_class="precondition")
     texts: list[str] = []
-    for number, step in enumerate(shortcut.steps):
-        arguments = {k: _value(v, call.arguments) for k, v in step.arguments.items()}
-        record = await run(ToolCall(id=f"{call.id}.s{number}", name=step.tool, arguments=arguments))
-        texts.append(f"{step.tool}: {record.text}")
+    for inner in shortcut_calls(shortcut, call):
+        record = await run(inner)
+        texts.append(f"{inner.name}: {record.text}")
         if not record.ok:
             text = "\n".join(texts)
             return _record(call, ok=False, text=text, error_class=record.error_class)
@@ -54,6 +53,18 @@ async def run_shortcut(
         texts.append(f"postcondition does not hold: {shortcut.postcondition_check}")
         return _record(call, ok=False, text="\n".join(texts), error_class="precondition")
     return _record(call, ok=True, text="\n".join(texts), error_class=None)
+
+
+def shortcut_calls(shortcut: Shortcut, call: ToolCall) -> list[ToolCall]:
+    """Return the calls that a call of the Shortcut stands for."""
+    return [
+        ToolCall(
+            id=f"{call.id}.s{number}",
+            name=step.tool,
+            arguments={k: _value(v, call.arguments) for k, v in step.arguments.items()},
+        )
+        for number, step in enumerate(shortcut.steps)
+    ]
 
 
 async def holds(check: Check | None, arguments: Mapping[str, Any], sandbox: Sandbox) -> bool:

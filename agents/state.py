@@ -71,6 +71,8 @@ class RunLimits(Frozen):
     usd: float | None = None
     tokens: int | None = None
     seconds: float | None = None
+    on_limit: Literal["ask", "end"] = "end"
+    """Whether a run that has spent its dollars or tokens waits for more, or ends."""
 
 
 class TaskSpec(Frozen):
@@ -254,6 +256,8 @@ class RunState(TypedDict, total=False):
     review: AnswerReview | None
     rounds: int
     """Answers refused so far."""
+    doubt: list[str]
+    """Calls of the action that may have happened, about which a person is to be asked."""
     words: list[str]
     """What the owner said while the task was worked on."""
     heard: int

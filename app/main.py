@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 
 from app.api import (
+    approvals,
     audit,
     description,
     files,
@@ -79,7 +80,7 @@ def create_app(
     )
     app.state.metrics = Metrics()
     problems.install(app)
-    routers = (tasks, steering, files, memory, models, keys, namespaces, audit, health)
+    routers = (tasks, steering, approvals, files, memory, models, keys, namespaces, audit, health)
     for router in routers:
         app.include_router(router.router)
     web.install(app)

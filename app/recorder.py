@@ -10,8 +10,9 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
+from agents.approvals import Kind, Verdict
 from agents.state import CallRecord, Step
-from app.db import claims, messages, trace
+from app.db import approvals, claims, messages, trace, waits
 from app.db.records import Claim
 from app.db.types import now
 from app.wakes import Wakes
@@ -63,6 +64,16 @@ class SqlRecorder:
         return await self._database.read(
             partial(messages.after, task_id=claim.task_id, run_id=claim.run_id, seq=after)
         )
+
+    async def verdict(self, key: str, kind: Kind) -> Verdict | None:
+        """Return what a person decided about a call, or None while it is undecided."""
+        return await self._database.read(
+            partial(approvals.verdict, run_id=self._claim.run_id, key=key, kind=kind)
+        )
+
+    async def spend(self, key: str) -> None:
+        """Use up the verdict that a call may be repeated: it holds for one try."""
+        await self._database.run(partial(waits.spend, claim=self._claim, key=key))
 
     async def begin_call(
         self, key: str, tool: str, arguments: Mapping[str, Any]

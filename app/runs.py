@@ -4,23 +4,24 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from sqlalchemy import Connection
 
 from agents.ports import Memory
-from agents.run import AgentRuntime, RunContext, RunEnd, RunWaits, ask_person
+from agents.run import AgentRuntime, Policy, RunContext, RunEnd, RunWaits, ask_person
 from agents.state import RunLimits, TaskSpec
-from app.db import claims, endings
-from app.db.records import Claim, TaskRow
+from app.db import claims, endings, waits
+from app.db.records import Claim, Phase, TaskRow
 from app.errors import Fenced
 from app.fences import Fences
 from app.files import artifact_views, place_files
 from app.home import Home
 from app.logs import placed
 from app.models import ModelDesk
+from app.policies import NamespaceRules, no_rules, policies_of
 from app.recorder import SqlRecorder
 from app.wakes import Wakes
 from memory.database import Database
@@ -55,6 +56,9 @@ class Parts:
     enqueue: claims.Enqueue
     """Queues what is to be done next, in the transaction that says so."""
     allowed_hosts: tuple[str, ...] = ()
+    policy: Policy = field(default_factory=Policy)
+    """The operator's rules for approvals."""
+    namespace_rules: NamespaceRules = no_rules
 
 
 Forget = Callable[[str], Awaitable[None]]
@@ -115,7 +119,7 @@ class RunWorker:
     async def _run(self, claim: Claim, task: TaskRow) -> None:
         end = await self._ended(claim, task)
         if isinstance(end, RunWaits):
-            await self._write(claim, partial(endings.wait, claim=claim, question=end.question))
+            await self._write(claim, _waiting(claim, end))
             return
         workspace = self._parts.home.workspace(task.id)
         artifacts = await asyncio.to_thread(artifact_views, workspace, end.artifacts)
@@ -172,6 +176,14 @@ class RunWorker:
         """Give what the agents work with; the sandbox and the relay end with it."""
         parts = self._parts
         recorder = SqlRecorder(parts.database, claim, parts.wakes)
+        policies = await parts.database.read(
+            partial(
+                policies_of,
+                task=task,
+                operator=parts.policy,
+                of_namespace=parts.namespace_rules,
+            )
+        )
         relay = Relay(recorder)
         model = await parts.models.get(task.model, on_event=relay)
         workspace = await asyncio.to_thread(place_files, parts.home, task.id, task.files)
@@ -182,12 +194,13 @@ class RunWorker:
                 sandbox=sandbox, ask=ask_person, allowed_hosts=parts.allowed_hosts
             )
             yield RunContext(
-                task=_spec(task, parts.limits),
+                task=_spec(task, parts.limits, claim.phase),
                 model=model,
                 toolbox=Toolbox(parts.tools, context),
                 sandbox=sandbox,
                 memory=parts.memory,
                 recorder=recorder,
+                policies=policies,
             )
         finally:
             relay.close()
@@ -205,8 +218,20 @@ class RunWorker:
         self._parts.wakes.wake(claim.task_id)
 
 
-def _spec(task: TaskRow, limits: RunLimits) -> TaskSpec:
-    """Return a task as the agents know it."""
+def _waiting(claim: Claim, end: RunWaits) -> Callable[[Connection], None]:
+    """Return what lets a task wait for what its run needs."""
+    if end.approvals:
+        return partial(waits.for_approval, claim=claim, wanted=end.approvals)
+    if end.budget:
+        return partial(waits.for_budget, claim=claim, spent=end.budget)
+    return partial(endings.wait, claim=claim, question=end.question)
+
+
+def _spec(task: TaskRow, limits: RunLimits, phase: Phase) -> TaskSpec:
+    """Return a task as the agents know it; learning never waits for more budget."""
+    bounds = limits_of(task.budget, limits)
+    if phase == "learn":
+        bounds = bounds.model_copy(update={"on_limit": "end"})
     return TaskSpec(
         task_id=task.id,
         run_id=task.run_id,
@@ -216,7 +241,7 @@ def _spec(task: TaskRow, limits: RunLimits) -> TaskSpec:
         inputs=task.inputs,
         files=tuple(file["name"] for file in task.files),
         family=task.family,
-        limits=limits_of(task.budget, limits),
+        limits=bounds,
     )
 
 
@@ -229,6 +254,14 @@ def _left_s(task: TaskRow, limits: RunLimits) -> float | None:
 
 def limits_of(budget: JsonObject, limits: RunLimits) -> RunLimits:
     """Return the server's limits with what the task's budget says instead."""
-    names = {"usd": "usd", "seconds": "seconds", "tokens": "tokens", "steps": "max_steps"}
-    said = {names[name]: value for name, value in budget.items() if value is not None}
-    return limits.model_copy(update=said)
+    said = {_LIMITS[name]: value for name, value in budget.items() if value is not None}
+    return limits.model_copy(update={"on_limit": "ask"} | said)
+
+
+_LIMITS = {
+    "usd": "usd",
+    "seconds": "seconds",
+    "tokens": "tokens",
+    "steps": "max_steps",
+    "on_limit": "on_limit",
+}

@@ -3,10 +3,11 @@
 import unicodedata
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from agents.approvals import Policy
 from agents.state import EndReason
 from app.db.records import EventRow, Status, TaskRow
 from models.messages import JsonObject
@@ -82,6 +83,8 @@ class Budget(Shape):
     seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     steps: int | None = Field(default=None, gt=0, le=10_000)
     tokens: int | None = Field(default=None, gt=0, le=1_000_000_000)
+    on_limit: Literal["ask", "end"] | None = None
+    """With its dollars or tokens spent, the task waits for more (`ask`, the default) or ends."""
 
 
 class TaskRequest(Shape):
@@ -102,13 +105,19 @@ class TaskRequest(Shape):
     budget: Budget = Budget()
     schedule: None = None
     """Not supported yet."""
-    approval: None = None
-    """Not supported yet."""
+    approval: Policy | None = None
+    """Which tool calls are asked about or refused; adds to the server's and namespace's rules."""
     namespace: NamespaceName | None = None
     """Where it belongs; the caller's own when left out, and only admins may name another."""
     priority: int = Field(default=0, ge=-100, le=100)
     """Higher ones of the same namespace are taken first."""
     metadata: Json = {}
+
+
+class TaskPatch(Shape):
+    """What of a task can be changed: its budget, while nobody works on it."""
+
+    budget: Budget
 
 
 class MessageRequest(Shape):

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, PrivateAttr, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from agents.approvals import Policy
 from agents.state import RunLimits
 from app.errors import SettingsError
 from models.messages import Frozen
@@ -73,6 +74,8 @@ class Settings(BaseSettings):
     """`auto`, or the name of a backend that `./strop sandboxes list` shows."""
     budget_usd: float | None = Field(default=None, ge=0)
     """What a task may cost when it does not say so itself."""
+    approval: Policy = Policy()
+    """Which tool calls are asked about or refused, as JSON: rules by tool and risk, a default."""
     host: str = "127.0.0.1"
     public_hosts: Names = ()
     """Names by which others reach the server, beside `host`; needed behind a proxy."""

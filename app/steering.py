@@ -6,13 +6,15 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
+from agents.state import RunLimits
 from app.db import claims, messages, steering, tasks
 from app.db.records import TaskRow, Turn
 from app.db.types import now
 from app.engine import Engine
 from app.errors import ConflictError, InvalidInputError, NotFoundError
-from app.schemas import TaskView, task_view
+from app.schemas import Budget, TaskView, task_view
 from memory.database import Database
+from models.messages import JsonObject
 
 T = TypeVar("T")
 
@@ -20,9 +22,10 @@ T = TypeVar("T")
 class SteeringService:
     """Change how a task goes on, whichever process works on it."""
 
-    def __init__(self, database: Database, engine: Engine) -> None:
+    def __init__(self, database: Database, engine: Engine, default_limits: RunLimits) -> None:
         self._database = database
         self._engine = engine
+        self._limits = default_limits
 
     async def pause(self, task_id: str, *, namespace: str) -> TaskView:
         """Stop a task where it stands; a paused one is returned as it is.
@@ -100,6 +103,31 @@ class SteeringService:
 
         return await self._queued(work, task_id, namespace)
 
+    async def rebudget(self, task_id: str, budget: Budget, *, namespace: str) -> TaskView:
+        """Change what a task may use, and let it go on if it waits for that.
+
+        Raises:
+            NotFoundError: the namespace has none of that id.
+            ConflictError: it is worked on, or over.
+            InvalidInputError: it has used more than that already.
+        """
+        given = budget.model_dump(exclude_none=True)
+
+        def work(connection: Connection) -> Turn | None:
+            task = _locked(connection, task_id, namespace)
+            if task.over or task.status == "running":
+                hint = "pause it first" if task.status == "running" else "it is over"
+                message = f"the budget of a task that is {task.status} cannot be changed: {hint}"
+                raise ConflictError(message)
+            waits = "waiting_budget" in {task.status, task.paused_from}
+            changed = task.budget | given
+            if waits:
+                _check_enough(task, self._limits.model_copy(update=_limits(changed)))
+            turn = steering.rebudget(connection, task, changed)
+            return self._enqueued(connection, turn)
+
+        return await self._queued(work, task_id, namespace)
+
     async def view(self, task_id: str, *, namespace: str) -> TaskView:
         """Return a task of the namespace.
 
@@ -135,6 +163,20 @@ def _locked(connection: Connection, task_id: str, namespace: str) -> TaskRow:
 
 def _unknown(task_id: str) -> NotFoundError:
     return NotFoundError(f"there is no task {task_id[:100]!r}")
+
+
+def _limits(budget: JsonObject) -> JsonObject:
+    return {name: budget[name] for name in ("usd", "tokens") if name in budget}
+
+
+def _check_enough(task: TaskRow, limits: RunLimits) -> None:
+    """Refuse a budget with which the task would wait again at once."""
+    if limits.usd is not None and task.usd >= limits.usd:
+        message = f"expected more than the ${task.usd:.4f} that the task has spent"
+        raise InvalidInputError.of("budget.usd", message)
+    if limits.tokens is not None and task.usage.tokens >= limits.tokens:
+        message = f"expected more than the {task.usage.tokens} tokens that the task has used"
+        raise InvalidInputError.of("budget.tokens", message)
 
 
 def _check_message(connection: Connection, task: TaskRow, text: str) -> None:

@@ -272,6 +272,7 @@ def _new_task(
         task_metadata=request.metadata,
         model=request.model or "",
         budget=request.budget.model_dump(exclude_none=True),
+        approval=request.approval.model_dump() if request.approval else None,
         family=family_of(request.instruction, [row.name for row in uploaded]),
         status="queued",
         artifacts=[],

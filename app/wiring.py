@@ -8,12 +8,14 @@ import time
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.access import Access
+from app.approvals import ApprovalService
 from app.checks import Checks
 from app.db.engine import cannot_open, open_database
 from app.db.migrate import upgrade
@@ -65,6 +67,7 @@ class Runtime:
     home: Home
     tasks: TaskService
     steering: SteeringService
+    approvals: ApprovalService
     memory: Memory
     models: ModelDesk
     engine: Engine
@@ -122,7 +125,8 @@ async def open_runtime(
             settings=settings,
             home=home,
             tasks=_tasks(ports, engine),
-            steering=SteeringService(database, engine),
+            steering=SteeringService(database, engine, default_limits=settings.limits()),
+            approvals=ApprovalService(database, engine, partial(discover, settings.plugins)),
             memory=memory,
             models=models,
             engine=engine,
@@ -250,6 +254,7 @@ class _LazyWorker:
             limits=ports.settings.limits(),
             enqueue=ports.turns.enqueue,
             allowed_hosts=ports.settings.allowed_hosts,
+            policy=ports.settings.approval,
         )
         tidying = asyncio.create_task(_tidy_up(ports, saver))
         self._stack.push_async_callback(_stopped, tidying)

@@ -25,6 +25,12 @@ Effect = Literal["none", "idempotent", "at_most_once"]
 """What a call does to the world: nothing; the same when repeated; something only once."""
 
 
+Risk = Literal["low", "medium", "high"]
+"""How bad a wrong call can be; policies for approvals speak of it."""
+
+_RISKS: Mapping[Effect, Risk] = {"none": "low", "idempotent": "low", "at_most_once": "medium"}
+
+
 class Arguments(BaseModel):
     """Base of every tool's arguments: unknown fields are an error that the model is told of.
 
@@ -94,6 +100,7 @@ class Tool(Generic[A]):
     run: Callable[[A, ToolContext], Awaitable[ToolResult]]
     effect: Effect
     """Calls without an effect may run side by side."""
+    risk: Risk = "low"
 
     def schema(self) -> ToolSchema:
         """Return what a model is told about this tool."""
@@ -113,12 +120,15 @@ _TOOLS: dict[str, AnyTool] = {}
 
 
 def tool(
-    name: str, *, effect: Effect
+    name: str, *, effect: Effect, risk: Risk | None = None
 ) -> Callable[
     [Callable[[A, ToolContext], Awaitable[ToolResult]]],
     Callable[[A, ToolContext], Awaitable[ToolResult]],
 ]:
-    """Register a coroutine as a tool: the whole act of adding one."""
+    """Register a coroutine as a tool: the whole act of adding one.
+
+    The risk follows from the effect unless it is named.
+    """
 
     def register(
         run: Callable[[A, ToolContext], Awaitable[ToolResult]],
@@ -128,7 +138,14 @@ def tool(
             raise ValueError(msg)
         arguments = run.__annotations__["args"]
         doc = getdoc(run) or ""
-        _TOOLS[name] = Tool(name=name, doc=doc, arguments=arguments, run=run, effect=effect)
+        _TOOLS[name] = Tool(
+            name=name,
+            doc=doc,
+            arguments=arguments,
+            run=run,
+            effect=effect,
+            risk=risk or _RISKS[effect],
+        )
         return run
 
     return register

@@ -36,7 +36,7 @@ class FetchUrlArguments(Arguments):
     """Also store what the server sent in this file of the workspace, unchanged."""
 
 
-@tool("fetch_url", effect="none")
+@tool("fetch_url", effect="none", risk="medium")
 async def fetch_url(args: FetchUrlArguments, context: ToolContext) -> ToolResult:
     """Fetch a web page or a file from an allowed host.
 

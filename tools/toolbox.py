@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict
 from memory.records import ErrorClass
 from models.messages import JsonObject, ToolSchema
 from sandboxes.base import PolicyRefusedError, SandboxError, WorkspacePathError
-from tools.base import AnyTool, Arguments, Effect, ToolContext, ToolError, ToolResult
+from tools.base import AnyTool, Arguments, Effect, Risk, ToolContext, ToolError, ToolResult
 from tools.complaints import complaints
 from tools.output import cap, clean
 
@@ -84,6 +84,11 @@ class Toolbox:
         """Return what a call of this tool does to the world; an unknown tool does nothing."""
         found = self._tools.get(name)
         return found.effect if found else "none"
+
+    def risk(self, name: str) -> Risk:
+        """Return how bad a wrong call of this tool can be."""
+        found = self._tools.get(name)
+        return found.risk if found else "low"
 
     def schemas(self, names: Collection[str] | None = None) -> tuple[ToolSchema, ...]:
         """Return what a model is told about these tools, or about all.

@@ -1,11 +1,11 @@
-"""`/api/v1/tasks/{id}/pause`, `/resume`, `/retry`, `/messages`: steer a task."""
+"""`/api/v1/tasks/{id}/pause`, `/resume`, `/retry`, `/messages`, `PATCH`: steer a task."""
 
 from fastapi import APIRouter
 
 from app.api.caller import Writer
 from app.api.problems import RESPONSES
 from app.api.runtime import RuntimeOf
-from app.schemas import MessageRequest, TaskView
+from app.schemas import MessageRequest, TaskPatch, TaskView
 
 router = APIRouter(prefix="/api/v1/tasks", tags=["tasks"], responses=RESPONSES)
 
@@ -26,6 +26,12 @@ async def resume(task_id: str, runtime: RuntimeOf, caller: Writer) -> TaskView:
 async def retry(task_id: str, runtime: RuntimeOf, caller: Writer) -> TaskView:
     """Begin a new run of a failed or cancelled task; its events go on after their `end`."""
     return await runtime.steering.retry(task_id, namespace=caller.namespace)
+
+
+@router.patch("/{task_id}")
+async def change(task_id: str, body: TaskPatch, runtime: RuntimeOf, caller: Writer) -> TaskView:
+    """Change a task's budget; a task that waits for more goes on where it stood."""
+    return await runtime.steering.rebudget(task_id, body.budget, namespace=caller.namespace)
 
 
 @router.post("/{task_id}/messages", status_code=202)

@@ -84,7 +84,7 @@ async def _submit(
             files=tuple(ids),
             model=args.model,
             namespace=args.namespace,
-            budget=Budget(usd=args.budget_usd, steps=args.max_steps),
+            budget=Budget(usd=args.budget_usd, steps=args.max_steps, on_limit="end"),
         )
     except ValidationError as error:
         wrong = "; ".join(f"{item['loc'][0]}: {item['msg']}" for item in error.errors())

@@ -6,6 +6,7 @@ from app.db import audit, claims, events, turns
 from app.db.records import Status, TaskRow, Turn, columns
 from app.db.tables import runs, tasks
 from app.db.types import now
+from models.messages import JsonObject
 
 WORKED_ON: frozenset[Status] = frozenset({"queued", "running"})
 WAITING: frozenset[Status] = frozenset({"waiting_approval", "waiting_input", "waiting_budget"})
@@ -58,6 +59,18 @@ def resume(connection: Connection, task: TaskRow) -> Turn | None:
     )
     events.append(connection, task.id, "task", {"status": task.paused_from})
     return None
+
+
+def rebudget(connection: Connection, task: TaskRow, budget: JsonObject) -> Turn | None:
+    """Give a locked task another budget; one that waits for it is queued, paused ones stay so.
+
+    Hand the turn to `Engine.enqueue` in the same transaction.
+    """
+    left = None if task.paused_from == "waiting_budget" else task.paused_from
+    mine = update(tasks).where(tasks.c.id == task.id)
+    connection.execute(mine.values(budget=budget, paused_from=left))
+    events.append(connection, task.id, "budget", {"budget": budget})
+    return turns.requeue(connection, task.id, statuses=["waiting_budget"])
 
 
 def retry(connection: Connection, task: TaskRow) -> Turn | None:

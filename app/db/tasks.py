@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, and_, insert, or_, select, update
 
-from app.db import audit, events, turns
+from app.db import approvals, audit, events, turns
 from app.db.records import TERMINAL, Status, TaskRow, Turn, columns, values_of
 from app.db.tables import idempotency_keys, runs, tasks
 from app.db.types import clean, now
@@ -104,6 +104,7 @@ def cancel(connection: Connection, task_id: str) -> bool:
         return False
     audit.note(connection, "task.cancelled", task_id, namespace=ended.namespace)
     end_run(connection, ended.run_id, "cancelled", "cancelled")
+    approvals.withdraw(connection, task_id)
     events.append(connection, task_id, "task", {"status": "cancelled", "end_reason": "cancelled"})
     events.append(connection, task_id, "end", {"status": "cancelled"})
     return True

@@ -38,7 +38,10 @@ def test_the_operate_graph_is_wired_as_reviewed() -> None:
 __start__ --> act;
 act -.-> __end__;
 act -.-> execute;
-execute --> review_step;
+act -.-> gate;
+execute -.-> gate;
+execute -.-> review_step;
+gate --> execute;
 note -.-> __end__;
 note -.-> act;
 review_step -.-> __end__;
