@@ -19,6 +19,7 @@ from app.approvals import ApprovalService
 from app.checks import Checks
 from app.db.engine import cannot_open, open_database
 from app.db.migrate import upgrade
+from app.db.namespaces import approval_of
 from app.db.records import Claim
 from app.db.retention import Rules
 from app.durable.engine import DurableEngine
@@ -253,6 +254,7 @@ class _LazyWorker:
             tools=discover(ports.settings.plugins),
             limits=ports.settings.limits(),
             enqueue=ports.turns.enqueue,
+            namespace_rules=approval_of,
             allowed_hosts=ports.settings.allowed_hosts,
             policy=ports.settings.approval,
         )

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from app.cli.access_arguments import add_audit, add_keys, add_tidy
+from app.cli.steering_arguments import add_approvals, add_budget
 
 _OVERVIEW = """\
 first steps:
@@ -19,7 +20,7 @@ exit codes: 0 done, 1 the task failed, 2 wrong use, 3 something needed is missin
 """
 
 _OF_A_NAMESPACE = frozenset(
-    {"app.cli.solve", "app.cli.steering", "app.cli.tasks", "app.cli.memory"}
+    {"app.cli.solve", "app.cli.steering", "app.cli.tasks", "app.cli.memory", "app.cli.approvals"}
 )
 """Modules whose commands look at the things of one namespace."""
 
@@ -41,7 +42,18 @@ def build_parser() -> ArgumentParser:
     )
     parser.add_argument("--debug", action="store_true", help="show where an error comes from")
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
-    for add in (_solve, _serve, _work, _tasks, _memory, _models, _sandboxes, _access, _doctor):
+    for add in (
+        _solve,
+        _serve,
+        _work,
+        _tasks,
+        _approvals,
+        _memory,
+        _models,
+        _sandboxes,
+        _access,
+        _doctor,
+    ):
         add(verbs)
     return parser
 
@@ -218,6 +230,12 @@ def _tasks(verbs: Verbs) -> None:
         parser = _verb(group, name, summary, "app.cli.steering:say", example)
         parser.add_argument("id", metavar="ID")
         parser.add_argument("text", metavar="TEXT")
+    add_budget(group, _verb, _number)
+
+
+def _approvals(verbs: Verbs) -> None:
+    group = _group(verbs, "approvals", "see what tasks ask to be allowed, and decide it")
+    add_approvals(group, _verb, _number)
 
 
 def _memory(verbs: Verbs) -> None:

@@ -88,6 +88,12 @@ def _entry(item: Data) -> str:
     return f"{item.get('kind', 'entry')}: {one_line(item.get('text', ''), 160)}"
 
 
+def _approval(data: Data) -> list[str]:
+    if data.get("status") == "pending":
+        return [f"asks to call {data.get('tool', '?')} (risk: {data.get('risk', '?')})"]
+    return [f"{data.get('tool', '?')}: {data.get('status', '?')} by a person"]
+
+
 _TELLERS: dict[str, Callable[[Data], list[str]]] = {
     "task": _task,
     "recall": _recall,
@@ -99,4 +105,6 @@ _TELLERS: dict[str, Callable[[Data], list[str]]] = {
     "review": _review,
     "question": lambda data: [f"question: {one_line(data.get('text', ''), 500)}"],
     "learned": _learned,
+    "approval": _approval,
+    "budget": lambda data: [f"budget spent: {one_line(data.get('text', ''), 300)}"],
 }

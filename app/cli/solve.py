@@ -10,13 +10,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from app.cli.asking import ask_on_terminal
+from app.cli.asking import ask_on_terminal, decide_on_terminal
 from app.cli.exits import CliError, Exit
 from app.cli.progress import Progress, progress_for
 from app.cli.text import note, say, say_json
 from app.errors import ConflictError
 from app.files import BytesUpload
 from app.schemas import Budget, TaskRequest, TaskView
+from app.schemas_approvals import DecisionRequest
 from app.settings import load_settings
 from app.wiring import Runtime, open_runtime
 
@@ -103,12 +104,29 @@ async def _watch(runtime: Runtime, task: TaskView, progress: Progress, *, json: 
                 note(f'waiting for an answer: strop tasks answer {task.id} "..."')
                 return True
             await runtime.steering.say(task.id, answer, namespace=task.namespace)
+        elif event.kind == "approval" and event.data["status"] == "pending":
+            progress.close()
+            said = None if json else await _decision(event.data)
+            if said is None:
+                note(f"waiting for a decision: strop approvals approve {event.data['id']}")
+                return True
+            await runtime.approvals.decide(event.data["id"], said, namespace=task.namespace)
         elif event.kind == "task" and _is_over(event.data) and not json:
             # The answer is not held back by what is learned from it afterwards.
             progress.close()
             done = await runtime.tasks.get(task.id, namespace=task.namespace)
             _print_answer(runtime, done)
     return False
+
+
+async def _decision(data: dict[str, Any]) -> DecisionRequest | None:
+    """Return what the person here decides, None when nobody is here."""
+    if not sys.stdin.isatty():
+        return None
+    try:
+        return await decide_on_terminal(data)
+    except EOFError:
+        return None
 
 
 async def _answer(data: dict[str, Any]) -> str | None:

@@ -1,11 +1,11 @@
-"""`strop tasks pause|resume|retry|say|answer`: steer a task that any process works on."""
+"""`strop tasks pause|resume|retry|say|answer|budget`: steer a task that any process works on."""
 
 from argparse import Namespace
 from collections.abc import Awaitable, Callable
 
-from app.cli.exits import Exit
+from app.cli.exits import CliError, Exit
 from app.cli.tasks import find, tell
-from app.schemas import TaskView
+from app.schemas import Budget, TaskView
 from app.settings import load_settings
 from app.steering import SteeringService
 from app.wiring import open_runtime
@@ -33,6 +33,16 @@ async def say(args: Namespace) -> int:
     text: str = args.text
     return await _steer(
         args, lambda hands, task: hands.say(task.id, text, namespace=task.namespace)
+    )
+
+
+async def budget(args: Namespace) -> int:
+    """Change what a task may use."""
+    given = Budget(usd=args.usd, tokens=args.tokens, steps=args.steps, seconds=args.seconds)
+    if not given.model_dump(exclude_none=True):
+        raise CliError(Exit.WRONG_USE, "expected one of --usd, --tokens, --steps, --seconds")
+    return await _steer(
+        args, lambda hands, task: hands.rebudget(task.id, given, namespace=task.namespace)
     )
 
 

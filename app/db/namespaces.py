@@ -52,6 +52,13 @@ def get(connection: Connection, name: str, *, lock: bool = False) -> NamespaceRo
     return None if row is None else NamespaceRow(**row)
 
 
+def approval_of(connection: Connection, name: str) -> JsonObject | None:
+    """Return a namespace's rules for approvals, as they are stored."""
+    return connection.execute(
+        select(namespaces.c.approval).where(namespaces.c.name == name)
+    ).scalar_one_or_none()
+
+
 def find(connection: Connection) -> list[NamespaceRow]:
     """Return every namespace by name."""
     statement = select(namespaces).order_by(namespaces.c.name)
