@@ -55,6 +55,7 @@ class ChatServer:
         self.resumed_from: list[int] = []
         """`Last-Event-ID` of each stream that was opened, 0 for none."""
         self.messages: list[str] = []
+        self.decisions: list[dict[str, Any]] = []
         self.refusal: dict[str, Any] | None = None
         """Problem to answer the next submission with."""
         self.port = 0
@@ -68,6 +69,7 @@ class ChatServer:
         self.memory = {"tips": [], "shortcuts": []}
         self.resumed_from = []
         self.messages = []
+        self.decisions = []
         self.refusal = None
 
     @property
@@ -218,6 +220,19 @@ def _add_rest(app: FastAPI, server: ChatServer) -> None:
         server.emit(task_id, "end", {"status": "cancelled"})
         return server.tasks[task_id].view()
 
+    def steer(task_id: str, verb: str) -> dict[str, Any]:
+        status = {"pause": "paused", "resume": "running", "retry": "queued"}[verb]
+        server.emit(task_id, "task", {"status": status})
+        return server.tasks[task_id].view()
+
+    async def decide(approval_id: str, request: Request) -> dict[str, Any]:
+        said = await request.json()
+        server.decisions.append(said)
+        status = {"approve": "approved", "reject": "rejected"}[said["decision"]]
+        told = {"id": approval_id, "status": status, "tool": "shell", "note": said["note"]}
+        server.emit(server.newest().id, "approval", told)
+        return told
+
     async def message(task_id: str, request: Request) -> dict[str, Any]:
         text = (await request.json())["text"]
         server.messages.append(text)
@@ -244,6 +259,8 @@ def _add_rest(app: FastAPI, server: ChatServer) -> None:
     app.post("/api/v1/files")(upload)
     app.post("/api/v1/tasks/{task_id}/cancel")(cancel)
     app.post("/api/v1/tasks/{task_id}/messages")(message)
+    app.post("/api/v1/tasks/{task_id}/{verb}")(steer)
+    app.post("/api/v1/approvals/{approval_id}")(decide)
     app.get("/api/v1/tasks/{task_id}/artifacts/{name:path}")(artifact)
     app.get("/api/v1/memory/{entry_id}/receipt")(receipt)
     app.get("/api/v1/memory/{kind}")(entries)

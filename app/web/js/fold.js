@@ -55,6 +55,7 @@ const FOLDERS = {
     state.endReason = data.end_reason ?? "";
     state.error = data.error ?? "";
     state.activity = state.status === "running" ? "Starting" : "";
+    if (state.ended && !isFinal(state.status)) begun(state);
     if (isFinal(state.status)) settle(state);
   },
   recall(state, data) {
@@ -96,6 +97,14 @@ const FOLDERS = {
   },
   model_retry: trouble("The model did not answer; asking again"),
   model_fallback: trouble("Another model took over"),
+  approval(state, data, event) {
+    const known = state.byKey.get(`approval-${data.id}`);
+    put(state, `approval-${data.id}`, "approval", event, { ...(known?.data ?? {}), ...data });
+  },
+  budget(state, data, event) {
+    const text = `${data.text ?? ""} Raise it: strop tasks budget ID --usd X`.trim();
+    put(state, `trouble-${event.seq}`, "trouble", event, { title: "The budget is spent", text });
+  },
   question(state, data, event) {
     put(state, `question-${event.seq}`, "question", event, { text: data.text });
   },
@@ -141,6 +150,20 @@ export function openQuestion(state) {
 }
 
 /**
+ * Begin anew: a task that was over is tried again.
+ *
+ * @param {TaskState} state
+ */
+function begun(state) {
+  state.ended = false;
+  state.answer = null;
+  state.artifacts = [];
+  state.learned = null;
+  state.recall = null;
+  state.plan = [];
+}
+
+/**
  * Close what a finished task will not go on with.
  *
  * @param {TaskState} state
@@ -150,6 +173,7 @@ function settle(state) {
     const { type, data } = item;
     if (type === "step" && data.running) item.data = { ...data, running: false, outcome: "stopped" };
     else if (type === "question" && data.answered === undefined) item.data = { ...data, answered: null };
+    else if (type === "approval" && data.status === "pending") item.data = { ...data, status: "expired" };
     else continue;
     item.version += 1;
   }

@@ -13,6 +13,7 @@ import { drawLearned, drawRecall } from "./memories.js";
 import { drawPlan } from "./plan.js";
 import { endReason, problemNote } from "./problem.js";
 import { follow } from "./sse.js";
+import { SteerForm } from "./steer.js";
 import { clean, shorten } from "./text.js";
 import { Timeline } from "./timeline.js";
 
@@ -20,8 +21,9 @@ const WIDE = matchMedia("(min-width: 1180px)");
 
 /** Shows a task until it is closed. */
 export class TaskView {
-  header = new TaskHeader(() => this.#stop());
-  timeline = new Timeline((text) => this.#answer(text));
+  header = new TaskHeader((verb) => this.#press(verb));
+  timeline = new Timeline((text) => this.#answer(text), (id, decision, note) => this.#decide(id, decision, note));
+  steer = new SteerForm((text) => this.#answer(text));
   instruction = h("div", { class: "bubble", dir: "auto" });
   given = h("div", { class: "given" });
   plan = h("section", { class: "card side-card", hidden: true, "aria-label": "Plan" });
@@ -89,7 +91,7 @@ export class TaskView {
       this.header.element,
       h("div", { class: "task-asked" }, heading, this.instruction, this.given),
       h("div", { class: "task-side" }, this.plan, this.recall),
-      h("div", { class: "task-thread" }, this.work, this.activity, this.answer, this.files, this.learned, this.trouble),
+      h("div", { class: "task-thread" }, this.work, this.activity, this.steer.element, this.answer, this.files, this.learned, this.trouble),
     );
   }
 
@@ -169,10 +171,12 @@ export class TaskView {
 
   #drawActivity() {
     const { state } = this;
-    const waiting = openQuestion(state) && state.status === "waiting_input";
+    const asks = openQuestion(state) && state.status === "waiting_input";
+    const waiting = asks || state.status.startsWith("waiting_") || state.status === "paused";
+    this.steer.update(state.status, Boolean(asks));
     const word = state.status === "queued" ? "Waiting for a worker" : state.activity;
     const learning = isFinal(state.status) && !state.ended && !this.wasFinal;
-    const text = waiting ? "Waiting for your answer" : learning ? "Learning from this run" : isFinal(state.status) ? "" : word;
+    const text = waiting ? waitingFor(state.status) : learning ? "Learning from this run" : isFinal(state.status) ? "" : word;
     this.activity.classList.toggle("busy", Boolean(text) && !waiting);
     setText(this.activity, clean(text));
     this.activity.hidden = isFinal(state.status) && !learning;
@@ -195,19 +199,49 @@ export class TaskView {
     );
   }
 
-  async #stop() {
+  /** @param {import("./header.js").Verb} verb */
+  async #press(verb) {
     try {
-      await postJson(`${this.path}/cancel`);
+      await postJson(`${this.path}/${verb}`);
       fill(this.trouble);
+      if (verb === "retry") this.#again();
     } catch (error) {
       fill(this.trouble, problemNote(error));
     }
+  }
+
+  /** Follow the new run: the stream of the one before has ended. */
+  #again() {
+    this.wasFinal = false;
+    this.work.setAttribute("open", "");
+    follow(this.id, this.state.seq, (events) => this.#take(events), this.abort.signal).catch((error) => {
+      if (!this.abort.signal.aborted) fill(this.trouble, problemNote(error));
+    });
+  }
+
+  /**
+   * @param {string} id
+   * @param {"approve"|"reject"} decision
+   * @param {string} note
+   */
+  async #decide(id, decision, note) {
+    await postJson(`/approvals/${encodeURIComponent(id)}`, { decision, note });
   }
 
   /** @param {string} text */
   async #answer(text) {
     await postJson(`${this.path}/messages`, { text });
   }
+}
+
+/**
+ * @param {string} status
+ * @returns {string}
+ */
+function waitingFor(status) {
+  if (status === "paused") return "Paused";
+  if (status === "waiting_approval") return "Waiting for your decision";
+  return status === "waiting_budget" ? "Waiting for more budget" : "Waiting for your answer";
 }
 
 /**

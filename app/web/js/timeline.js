@@ -1,5 +1,6 @@
 /** The run as it unfolds: steps, notes, questions, messages; only what changed is drawn again. */
 
+import { ApprovalCard } from "./approval.js";
 import { h } from "./dom.js";
 import { markdown } from "./markdown.js";
 import { QuestionCard } from "./question.js";
@@ -11,9 +12,13 @@ import { clean } from "./text.js";
 
 /** Keeps one card per timeline item. */
 export class Timeline {
-  /** @param {(text: string) => Promise<void>} onAnswer sends the person's answer */
-  constructor(onAnswer) {
+  /**
+   * @param {(text: string) => Promise<void>} onAnswer sends the person's answer
+   * @param {import("./approval.js").Decide} onDecide sends the person's decision
+   */
+  constructor(onAnswer, onDecide) {
     this.onAnswer = onAnswer;
+    this.onDecide = onDecide;
     this.element = h("ol", { class: "timeline" });
     /** @type {Map<string, {card: Card, version: number}>} */
     this.cards = new Map();
@@ -43,6 +48,7 @@ export class Timeline {
   #card(item) {
     if (item.type === "step") return new StepCard(item);
     if (item.type === "question") return new QuestionCard(item, this.onAnswer);
+    if (item.type === "approval") return new ApprovalCard(item, this.onDecide);
     return { element: SIMPLE[item.type]?.(item.data) ?? note(item.data), update: () => {} };
   }
 }

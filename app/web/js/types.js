@@ -33,7 +33,7 @@
  * @typedef {Object} TimelineItem
  * @property {string} key stays the same while the item changes
  * @property {number} version grows with every change
- * @property {string} type step, heading, note, question, message, review or trouble
+ * @property {string} type step, heading, note, question, approval, message, review or trouble
  * @property {string} at
  * @property {Record<string, any>} data
  *
