@@ -57,8 +57,8 @@ class EngineConfig:
     """Tasks run at once; as many again are learned from."""
     namespace_concurrency: int | None = None
     """Tasks of one namespace run at once by all processes together; None for no bound."""
-    poll_s: float = 0.1
-    """How soon a turn that was queued, or a task that another process cancelled, is noticed."""
+    poll_s: float = 0.5
+    """How soon a turn that another process queued, or a task that it cancelled, is noticed."""
     sweep_s: float = 1.0
     """How soon a dead process is noticed."""
     repair_s: float = 30.0

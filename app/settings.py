@@ -116,7 +116,8 @@ class Settings(BaseSettings):
     """Whether `serve` works on tasks itself, or leaves that to `work` elsewhere."""
     drain_s: float = Field(default=5.0, ge=0)
     """How long a stopping process lets running tasks go on before it puts them back."""
-    poll_s: float = Field(default=0.1, gt=0)
+    poll_s: float = Field(default=0.5, gt=0)
+    """How soon a process notices what another one queued or cancelled."""
     sweep_s: float = Field(default=1.0, gt=0)
     keep_alive_s: float = Field(default=15.0, gt=0)
     """Silence on an event stream after which a comment is sent."""

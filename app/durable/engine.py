@@ -24,7 +24,17 @@ from app.db.records import Phase, Turn
 from app.db.types import now
 from app.durable.jobs import Jobs
 from app.durable.rescue import Rescue
-from app.durable.store import APPLICATION, QUEUES, SCHEMA, VERSION, WORKFLOW, TurnStore, json_only
+from app.durable.store import (
+    APPLICATION,
+    QUEUES,
+    SCHEMA,
+    VERSION,
+    WORKFLOW,
+    TurnStore,
+    json_only,
+    keep_dbos_quiet,
+)
+from app.durable.waking import Waking
 from app.engine import EngineConfig, Worker
 from app.liveness import LivenessPort
 from app.wakes import Wakes
@@ -40,6 +50,8 @@ _FOREIGN_S = 2.0
 """How long a turn that this process cannot work on rests, for another to take it."""
 _THREADS = 16
 _LAST_WORDS_S = 3.0
+_FIRST_PAUSE_S = 0.01
+"""Of DBOS's threads, before they can be woken."""
 """How long a stopping process waits until DBOS knows that its turns have ended."""
 
 
@@ -65,7 +77,8 @@ class DurableEngine:
         self._liveness = liveness
         self._wakes = wakes
         self._config = config or EngineConfig()
-        self._jobs = Jobs(database, worker, wakes, store.enqueue)
+        self._waking = Waking()
+        self._jobs = Jobs(database, worker, wakes, store.enqueue, self._waking.wake)
         self._rescue = Rescue(database, store, liveness, wakes)
         self._loops: list[asyncio.Task[None]] = []
         self._stopping = asyncio.Event()
@@ -82,7 +95,8 @@ class DurableEngine:
         self._store.enqueue(connection, turn)
 
     async def submit(self, task_id: str) -> None:
-        """Tell those who follow the task: it was queued."""
+        """Look at once, and tell those who follow the task: it was queued."""
+        self._waking.wake()
         self._wakes.wake(task_id)
 
     async def cancel(self, task_id: str) -> None:
@@ -100,13 +114,18 @@ class DurableEngine:
         Raises:
             RuntimeError: another engine works in this process.
         """
+        keep_dbos_quiet()
         await asyncio.to_thread(import_module, "dbos")
         if not self._one_at_a_time.acquire(blocking=False):
             message = "another engine works in this process already"
             raise RuntimeError(message)
-        self._liveness.begin()
-        self._launch()
-        await self._repair()
+        try:
+            self._liveness.begin()
+            self._launch()
+            await self._repair()
+        except BaseException:
+            await self._quit()
+            raise
         own = self._config
         self._loops = [
             asyncio.create_task(self._repeat(self._jobs.drop_lost, own.poll_s)),
@@ -119,15 +138,19 @@ class DurableEngine:
         if not self._loops:
             return
         self._stopping.set()
-        from dbos import DBOS  # noqa: PLC0415 - was imported by `start`
-
         for queue in self._queues:
             queue._worker_concurrency = 0  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - takes nothing more
         await self._jobs.drain(drain_s)
         await asyncio.gather(*self._loops)
         await self._turns_ended()
-        await asyncio.to_thread(partial(DBOS.destroy, destroy_registry=True))
         self._loops = []
+        await self._quit()
+
+    async def _quit(self) -> None:
+        """End DBOS, pass on what it gave out last, and let another engine begin."""
+        from dbos import DBOS  # noqa: PLC0415 - was imported by `start`
+
+        await asyncio.to_thread(partial(DBOS.destroy, destroy_registry=True))
         with contextlib.suppress(SQLAlchemyError):  # then the next process finds what is left
             await self._rescue.bury(self._liveness.boot_id)
         self._liveness.end()
@@ -167,6 +190,9 @@ class DurableEngine:
         DBOS.workflow(name=WORKFLOW)(turn)
         self._register_queues(engine)
         DBOS.launch()
+        self._waking.attach(engine.background_thread_stop_events)
+        for queue in self._queues:
+            queue._polling_interval_sec = self._config.poll_s  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - nobody could be woken before
 
     def _register_queues(self, engine: "DBOS") -> None:
         """Set this process's bounds; queues of DBOS's public kind are the same for all."""
@@ -179,7 +205,7 @@ class DurableEngine:
                 worker_concurrency=own.concurrency,
                 partition_worker_concurrency=min(own.concurrency, together or own.concurrency),
                 partition_concurrency=together,
-                polling_interval_sec=own.poll_s if phase == "run" else 3 * own.poll_s,
+                polling_interval_sec=_FIRST_PAUSE_S,
             )
             self._queues.append(queue)
 

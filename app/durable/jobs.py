@@ -30,12 +30,18 @@ class Jobs:
     """Runs claims, and writes how each ended whatever happens."""
 
     def __init__(
-        self, database: Database, worker: Worker, wakes: Wakes, enqueue: claims.Enqueue
+        self,
+        database: Database,
+        worker: Worker,
+        wakes: Wakes,
+        enqueue: claims.Enqueue,
+        on_room: Callable[[], None],
     ) -> None:
         self._database = database
         self._worker = worker
         self._wakes = wakes
         self._enqueue = enqueue
+        self._on_room = on_room
         self._running: dict[Claim, asyncio.Task[None]] = {}
         self.stopping = False
         """Whether the process hands over what it works on."""
@@ -54,6 +60,7 @@ class Jobs:
         finally:
             self._running.pop(claim, None)
             self._wakes.wake(claim.task_id)
+            self._on_room()
 
     def stop(self, task_id: str) -> None:
         """Stop the work on a task."""

@@ -4,6 +4,7 @@ DBOS is imported here and in `app.durable.worker` only, at first use.
 """
 
 import json
+import logging
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -64,6 +65,7 @@ class TurnStore:
         schema = None if self.engine.dialect.name == "sqlite" else SCHEMA
         if inspect(self.engine).has_table("workflow_status", schema=schema):
             return
+        keep_dbos_quiet()
         from dbos import DBOS  # noqa: PLC0415 - takes half a second to import, and is rarely needed
 
         DBOS.migrate(self._database.engine.url.render_as_string(hide_password=False), schema=SCHEMA)
@@ -128,6 +130,7 @@ class TurnStore:
         """DBOS's client, opened at first use."""
         with self._lock:
             if self._client is None:
+                keep_dbos_quiet()
                 from dbos import DBOSClient  # noqa: PLC0415 - see prepare
 
                 self._client = DBOSClient(
@@ -160,6 +163,13 @@ def queued(name: str) -> Queued:
     """Return the turn of that name."""
     task_id, number, phase = name.rsplit(":", 2)
     return Queued(name, task_id, int(number), "learn" if phase == "learn" else "run")
+
+
+def keep_dbos_quiet() -> None:
+    """Let DBOS log like every library; without a handler it would take one of its own."""
+    log = logging.getLogger("dbos")
+    if not log.handlers:
+        log.addHandler(logging.NullHandler())
 
 
 def json_only() -> "Serializer":

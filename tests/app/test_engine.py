@@ -103,6 +103,16 @@ async def test_a_queued_task_is_run_and_then_learned_from(
     assert [(claim.phase, claim.epoch) for claim in hands.seen] == [("run", 1), ("learn", 2)]
 
 
+async def test_a_task_of_this_process_is_begun_without_waiting_for_the_next_poll(
+    database: Database, store: TurnStore, tmp_path: Path
+) -> None:
+    async with working(database, store, tmp_path, poll_s=600.0) as (engine, _):
+        for name in ("t_1", "t_2"):
+            submit(database, store, queued(name))
+            await engine.submit(name)
+            await until(lambda name=name: found(database, name).learning == "done")
+
+
 async def test_no_more_tasks_run_at_once_than_allowed(
     database: Database, store: TurnStore, tmp_path: Path
 ) -> None:
