@@ -19,6 +19,7 @@ from app.api import (
     models,
     namespaces,
     problems,
+    schedules,
     steering,
     tasks,
     web,
@@ -33,6 +34,20 @@ from app.wiring import Runtime, open_runtime
 from models.base import Model
 
 _TITLE = "Strop"
+_PARTS = (
+    tasks,
+    steering,
+    approvals,
+    schedules,
+    files,
+    memory,
+    models,
+    keys,
+    namespaces,
+    audit,
+    health,
+)
+"""Of the API, in the order in which its description names them."""
 _GZIP_BYTES = 1024
 """What is smaller gains nothing; event streams are never compressed."""
 _MULTIPART_BYTES = 64 << 10
@@ -80,9 +95,8 @@ def create_app(
     )
     app.state.metrics = Metrics()
     problems.install(app)
-    routers = (tasks, steering, approvals, files, memory, models, keys, namespaces, audit, health)
-    for router in routers:
-        app.include_router(router.router)
+    for part in _PARTS:
+        app.include_router(part.router)
     web.install(app)
     description.install(app)
     app.add_middleware(

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from agents.approvals import Policy
 from agents.state import EndReason
@@ -87,6 +87,27 @@ class Budget(Shape):
     """With its dollars or tokens spent, the task waits for more (`ask`, the default) or ends."""
 
 
+class Later(Shape):
+    """When a single task may be worked on; for what comes again make a schedule."""
+
+    at: datetime
+
+    @model_validator(mode="before")
+    @classmethod
+    def _once(cls, value: object) -> object:
+        if isinstance(value, Mapping) and {"cron", "interval_s"} & set(value):  # pyright: ignore[reportUnknownArgumentType] - JSON of any kind
+            msg = 'expected {"at": time}; for what comes again use POST /api/v1/schedules'
+            raise ValueError(msg)
+        return value  # pyright: ignore[reportUnknownVariableType] - see above
+
+    @model_validator(mode="after")
+    def _zoned(self) -> "Later":
+        if self.at.tzinfo is None:
+            msg = "at: expected a time with its zone, such as a final Z"
+            raise ValueError(msg)
+        return self
+
+
 class TaskRequest(Shape):
     """A task as it is submitted."""
 
@@ -103,8 +124,8 @@ class TaskRequest(Shape):
     agent: None = None
     """Not supported yet."""
     budget: Budget = Budget()
-    schedule: None = None
-    """Not supported yet."""
+    schedule: Later | None = None
+    """When it may be begun, if not at once."""
     approval: Policy | None = None
     """Which tool calls are asked about or refused; adds to the server's and namespace's rules."""
     namespace: NamespaceName | None = None

@@ -7,7 +7,6 @@ import contextlib
 import hashlib
 import json
 import shutil
-import uuid
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -16,18 +15,17 @@ from typing import BinaryIO, Protocol
 
 from sqlalchemy import Connection
 
-from agents.state import GRAPH_VERSION
 from app.callers import DEFAULT_NAMESPACE, LOCAL, Caller
 from app.db import claims, events, namespaces, tasks
-from app.db.records import EventRow, FileRow, TaskRow, turn_of
+from app.db.records import EventRow, FileRow, TaskRow
 from app.db.tasks import TaskFilter
 from app.db.types import now
 from app.engine import Engine
 from app.errors import ConflictError, InvalidInputError, NotFoundError, UnavailableError
-from app.family import family_of
 from app.feed import Feed
 from app.files import FileShelf, open_artifact
 from app.home import Home
+from app.making import create, new_task
 from app.schemas import EventPage, TaskPage, TaskRequest, TaskView, event_view, task_view
 from app.wakes import Wakes
 from memory.database import Database
@@ -105,7 +103,8 @@ class TaskService:
         await self._admit(request)
         if request.namespace is not None:
             await self._check_namespace(namespace)
-        task = _new_task(request, uploaded, namespace, caller.key_id)
+        later = request.schedule.at if request.schedule else None
+        task = new_task(request, uploaded, namespace, caller.key_id, not_before=later)
         made = await self._database.run(
             partial(_create, task=task, key=key, body_hash=body_hash, engine=self._engine)
         )
@@ -257,35 +256,6 @@ def _view(task: TaskRow) -> TaskView:
     )
 
 
-def _new_task(
-    request: TaskRequest, uploaded: Sequence[FileRow], namespace: str, created_by: str | None
-) -> TaskRow:
-    task_id = f"t_{uuid.uuid4().hex}"
-    return TaskRow(
-        id=task_id,
-        namespace=namespace,
-        created_by=created_by,
-        instruction=request.instruction,
-        inputs=request.inputs,
-        acceptance=list(request.acceptance),
-        files=[{"id": row.id, "name": row.name, "size": row.size} for row in uploaded],
-        task_metadata=request.metadata,
-        model=request.model or "",
-        budget=request.budget.model_dump(exclude_none=True),
-        approval=request.approval.model_dump() if request.approval else None,
-        family=family_of(request.instruction, [row.name for row in uploaded]),
-        status="queued",
-        artifacts=[],
-        plan={},
-        recalled=[],
-        learned=[],
-        run_id=f"{task_id}.1",
-        graph_version=GRAPH_VERSION,
-        priority=request.priority,
-        created_at=now(),
-    )
-
-
 def _create(
     connection: Connection, task: TaskRow, key: str | None, body_hash: str, engine: Engine
 ) -> tuple[str, str] | None:
@@ -294,9 +264,7 @@ def _create(
         before = tasks.known_key(connection, task.namespace, key)
         if before is not None:
             return before
-    namespaces.admit_task(connection, task.namespace)
-    tasks.create(connection, task)
-    engine.enqueue(connection, turn_of(task))
+    create(connection, task, engine.enqueue)
     if key:
         tasks.remember_key(connection, task.namespace, key, body_hash, task.id)
     return None

@@ -34,6 +34,7 @@ from app.namespaces import NamespaceService
 from app.rates import Rates
 from app.retention import Retention
 from app.sandboxing import SandboxDesk
+from app.schedules import ScheduleService, Ticker
 from app.settings import Settings
 from app.steering import SteeringService
 from app.tasks import TaskService
@@ -76,6 +77,7 @@ class Runtime:
     access: Access
     namespaces: NamespaceService
     retention: Retention
+    schedules: ScheduleService
 
 
 @asynccontextmanager
@@ -107,11 +109,13 @@ async def open_runtime(
         worker = _LazyWorker(ports)
         stack.push_async_callback(worker.close)
         engine = _engine(ports, worker)
+        ticker = Ticker(database, engine)
         if work:
             await engine.start()
             stack.push_async_callback(engine.stop, settings.drain_s)
             warming = asyncio.create_task(_warm(worker, models, sandboxes, memory))
             stack.push_async_callback(_stopped, warming)
+            stack.push_async_callback(_stopped, asyncio.create_task(ticker.run()))
         checks = Checks(
             database=database,
             home=home,
@@ -135,6 +139,7 @@ async def open_runtime(
             access=Access(database, _rates(settings)),
             namespaces=NamespaceService(database),
             retention=_retention(ports),
+            schedules=ScheduleService(database, engine, ticker),
         )
 
 

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from app.cli.access_arguments import add_audit, add_keys, add_tidy
+from app.cli.automation_arguments import add_schedules
 from app.cli.steering_arguments import add_approvals, add_budget
 
 _OVERVIEW = """\
@@ -20,7 +21,14 @@ exit codes: 0 done, 1 the task failed, 2 wrong use, 3 something needed is missin
 """
 
 _OF_A_NAMESPACE = frozenset(
-    {"app.cli.solve", "app.cli.steering", "app.cli.tasks", "app.cli.memory", "app.cli.approvals"}
+    {
+        "app.cli.solve",
+        "app.cli.steering",
+        "app.cli.tasks",
+        "app.cli.memory",
+        "app.cli.approvals",
+        "app.cli.schedules",
+    }
 )
 """Modules whose commands look at the things of one namespace."""
 
@@ -51,6 +59,7 @@ def build_parser() -> ArgumentParser:
         _memory,
         _models,
         _sandboxes,
+        _schedules,
         _access,
         _doctor,
     ):
@@ -325,6 +334,11 @@ def _sandboxes(verbs: Verbs) -> None:
         "strop sandboxes run -- python3 -c 'print(6 * 7)'",
     )
     parser.add_argument("words", nargs="+", metavar="CMD", help="the command, after --")
+
+
+def _schedules(verbs: Verbs) -> None:
+    group = _group(verbs, "schedules", "tasks that come by themselves")
+    add_schedules(partial(_verb, group), _number)
 
 
 def _access(verbs: Verbs) -> None:

@@ -47,6 +47,15 @@ async def _things(
     return task_id, file_id, kept.entry.id
 
 
+async def _schedule(client: httpx.AsyncClient, red: dict[str, str]) -> str:
+    """Let the namespace red have a schedule."""
+    task = {"instruction": "crimson business"}
+    body = {"name": "crimson", "timing": {"cron": "0 0 1 1 *"}, "task": task}
+    made = await client.post("/api/v1/schedules", json=body, headers=red)
+    assert made.status_code == 201, made.text
+    return made.json()["id"]
+
+
 async def test_no_route_betrays_what_another_namespace_has(
     tmp_path: Path, subtests: pytest.Subtests
 ) -> None:
@@ -58,6 +67,7 @@ async def test_no_route_betrays_what_another_namespace_has(
         red = await _key(client, admin, namespace="red", scopes=SCOPES)
         blue = await _key(client, admin, namespace="blue", scopes=SCOPES)
         task_id, file_id, entry_id = await _things(app, client, red)
+        schedule_id = await _schedule(client, red)
         seen = await client.get(f"/api/v1/tasks/{task_id}", headers=red)
         assert seen.status_code == 200
         assert (await client.get(f"/api/v1/memory/tips/{entry_id}", headers=red)).status_code == 200
@@ -66,7 +76,7 @@ async def test_no_route_betrays_what_another_namespace_has(
             if not path.startswith("/api/"):
                 continue
             place = path.replace("{task_id}", task_id).replace("{entry_id}", entry_id)
-            place = place.replace("{name}", "secret.txt")
+            place = place.replace("{name}", "secret.txt").replace("{schedule_id}", schedule_id)
             for method in operations.keys() & METHODS:
                 with subtests.test(method=method, path=path):
                     body = {"text": "hello"} if path.endswith("/messages") else None
@@ -74,7 +84,7 @@ async def test_no_route_betrays_what_another_namespace_has(
                     assert response.status_code < 500
                     said = json.dumps(response.text.replace(task_id, "").replace(entry_id, ""))
                     assert "crimson" not in said
-                    if "{task_id}" in path:
+                    if "{task_id}" in path or "{schedule_id}" in path:
                         assert response.status_code in {404, 422}, response.text
                     if response.status_code == 200:
                         assert task_id not in response.text
