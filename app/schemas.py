@@ -64,6 +64,9 @@ def _check(value: object, depth: int) -> None:
             _check(part, depth - 1)  # pyright: ignore[reportUnknownArgumentType] - see above
 
 
+Whole = Annotated[int, Field(strict=True)]
+Number = Annotated[float, Field(strict=True)]
+"""Neither `true` nor `"1"`, which the schema of a number does not allow."""
 Text = Annotated[str, AfterValidator(_storable)]
 Words = Annotated[str, AfterValidator(_storable), AfterValidator(_said)]
 NamespaceName = Annotated[str, Field(pattern=NAMESPACE_PATTERN)]
@@ -79,10 +82,10 @@ class Shape(BaseModel):
 class Budget(Shape):
     """What a task may use."""
 
-    usd: float | None = Field(default=None, ge=0, allow_inf_nan=False)
-    seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False)
-    steps: int | None = Field(default=None, gt=0, le=10_000)
-    tokens: int | None = Field(default=None, gt=0, le=1_000_000_000)
+    usd: Number | None = Field(default=None, ge=0, allow_inf_nan=False)
+    seconds: Number | None = Field(default=None, gt=0, allow_inf_nan=False)
+    steps: Whole | None = Field(default=None, gt=0, le=10_000)
+    tokens: Whole | None = Field(default=None, gt=0, le=1_000_000_000)
     on_limit: Literal["ask", "end"] | None = None
     """With its dollars or tokens spent, the task waits for more (`ask`, the default) or ends."""
 
@@ -130,7 +133,7 @@ class TaskRequest(Shape):
     """Which tool calls are asked about or refused; adds to the server's and namespace's rules."""
     namespace: NamespaceName | None = None
     """Where it belongs; the caller's own when left out, and only admins may name another."""
-    priority: int = Field(default=0, ge=-100, le=100)
+    priority: Whole = Field(default=0, ge=-100, le=100)
     """Higher ones of the same namespace are taken first."""
     metadata: Json = {}
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from app.api.caller import Admin
 from app.api.problems import RESPONSES
 from app.api.runtime import RuntimeOf
-from app.api.times import zoned
+from app.api.times import Moment, zoned
 from app.db.audit import AuditFilter
 from app.schemas import Shape, Text
 
@@ -23,8 +23,8 @@ class AuditQuery(Shape):
     action: Text = Field(default="", max_length=64)
     """An action such as `key.revoked`, or the start of several, such as `key`."""
     key_id: Text = Field(default="", max_length=64)
-    after: datetime | None = None
-    before: datetime | None = None
+    after: Moment | None = None
+    before: Moment | None = None
     cursor: int | None = Field(default=None, ge=0, le=2**31 - 1)
     limit: int = Field(default=50, ge=1, le=200)
 

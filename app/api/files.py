@@ -19,6 +19,7 @@ _BODY = {
                     "type": "object",
                     "properties": {"file": {"type": "string", "format": "binary"}},
                     "required": ["file"],
+                    "additionalProperties": False,
                 }
             }
         },
@@ -32,7 +33,7 @@ async def upload(request: Request, runtime: RuntimeOf, caller: Writer) -> FileVi
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "multipart/form-data":
         raise InvalidInputError.of("Content-Type", "expected multipart/form-data")
-    async with request.form(max_files=1, max_fields=1) as form:
+    async with request.form(max_files=1, max_fields=0) as form:
         for value in form.values():
             if isinstance(value, UploadFile):
                 name = value.filename or ""

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
-from app.api.caller import Reader
+from app.api.caller import Admin
 from app.api.problems import RESPONSES, problem
 from app.api.runtime import RuntimeOf
 from app.checks import Check
@@ -46,7 +46,7 @@ async def readyz(runtime: RuntimeOf) -> Response | Readiness:
     response_class=Response,
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
-async def metrics(request: Request, runtime: RuntimeOf, _caller: Reader) -> Response:
-    """Return figures for a monitor, in the exposition format of Prometheus."""
+async def metrics(request: Request, runtime: RuntimeOf, _caller: Admin) -> Response:
+    """Return the figures of all namespaces in the exposition format of Prometheus."""
     text = await request.app.state.metrics.text(runtime.checks.database)
     return Response(text, headers={"Content-Type": CONTENT_TYPE})

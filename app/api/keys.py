@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from app.api.caller import Admin
 from app.api.problems import RESPONSES
 from app.api.runtime import RuntimeOf
-from app.api.times import zoned
+from app.api.times import Moment, zoned
 from app.callers import DEFAULT_NAMESPACE, Scope
 from app.db.keys import KeyRow
 from app.schemas import NamespaceName, Shape, Words
@@ -24,7 +24,7 @@ class KeyRequest(Shape):
     """For people: what uses it."""
     namespace: NamespaceName = DEFAULT_NAMESPACE
     scopes: tuple[Scope, ...] = Field(default=("tasks:read", "tasks:write"), min_length=1)
-    expires_at: datetime | None = None
+    expires_at: Moment | None = None
 
 
 class KeyView(BaseModel):

@@ -11,12 +11,12 @@ from app.api.problems import RESPONSES
 from app.api.runtime import RuntimeOf
 from app.db.namespaces import NamespaceRow
 from app.db.types import now
-from app.schemas import Json, NamespaceName, Shape
+from app.schemas import Json, NamespaceName, Number, Shape, Whole
 from models.messages import JsonObject
 
 router = APIRouter(prefix="/api/v1/namespaces", tags=["namespaces"], responses=RESPONSES)
 _MOST = 2**31 - 1
-Count = Annotated[int, Field(ge=0, le=_MOST)]
+Count = Annotated[Whole, Field(ge=0, le=_MOST)]
 Name = Annotated[str, Field(max_length=100)]
 
 
@@ -27,11 +27,11 @@ class Quotas(Shape):
     """New tasks in a day of UTC."""
     tasks_at_once: Count | None = None
     """Tasks that are queued or running."""
-    usd_per_day: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    usd_per_day: Annotated[Number, Field(ge=0, allow_inf_nan=False)] | None = None
     """What model calls may have cost in a day of UTC for a new task to be taken."""
-    stored_bytes: Annotated[int, Field(ge=0, le=2**53)] | None = None
+    stored_bytes: Annotated[Whole, Field(ge=0, le=2**53)] | None = None
     """Uploaded files, together."""
-    retention_days: Annotated[int, Field(gt=0, le=36_500)] | None = None
+    retention_days: Annotated[Whole, Field(gt=0, le=36_500)] | None = None
     """Days after which what finished tasks left is removed."""
     approval: Json | None = None
     """Rules for approvals of all its tasks."""

@@ -21,6 +21,7 @@ from models.base import ModelError
 _LOG = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 _SHOWN_CHARS = 100
+_RETRY_AFTER_S = 5
 _SCHEMA = "#/components/schemas/Problem"
 
 
@@ -60,8 +61,14 @@ def problem(
         body.model_dump(exclude_none=True),
         status_code=status,
         media_type=MEDIA_TYPE,
-        headers=dict(headers or {}),
+        headers=_waiting(status) | dict(headers or {}),
     )
+
+
+def _waiting(status: int) -> dict[str, str]:
+    """Return the header that says when to try again, where trying again may help."""
+    unavailable = status == HTTPStatus.SERVICE_UNAVAILABLE
+    return {"Retry-After": str(_RETRY_AFTER_S)} if unavailable else {}
 
 
 RESPONSES: dict[int | str, dict[str, Any]] = {
@@ -148,8 +155,7 @@ async def _model(_request: Request, error: Exception) -> JSONResponse:
 
 async def _database(_request: Request, error: Exception) -> JSONResponse:
     _LOG.error("the database failed: %s", error)
-    detail = "the database does not answer; try again"
-    return problem(503, detail, headers={"Retry-After": "5"})
+    return problem(503, "the database does not answer; try again")
 
 
 async def _gone(_request: Request, _error: Exception) -> JSONResponse:

@@ -3,7 +3,6 @@
 import json
 import mimetypes
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Annotated
 from urllib.parse import quote
 
@@ -17,7 +16,7 @@ from app.api.caller import Reader, Writer
 from app.api.problems import RESPONSES
 from app.api.runtime import RuntimeOf
 from app.api.stream import event_stream
-from app.api.times import zoned
+from app.api.times import Moment, zoned
 from app.callers import Caller
 from app.db.records import Status
 from app.db.tasks import TaskFilter
@@ -61,8 +60,8 @@ class ListQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     status: list[Status] = []
-    created_after: datetime | None = None
-    created_before: datetime | None = None
+    created_after: Moment | None = None
+    created_before: Moment | None = None
     agent: Text = Field(default="", max_length=100)
     """Id of the standing agent that made the tasks."""
     text: Text = Field(default="", max_length=1000)

@@ -1,8 +1,26 @@
 """Read the times that requests name."""
 
+import re
 from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import BeforeValidator
 
 from app.errors import InvalidInputError
+
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
+
+
+def _written(value: object) -> object:
+    """Refuse a bare number, which would be read as seconds since 1970."""
+    if not isinstance(value, datetime) and not _DATE.match(str(value)):
+        msg = "expected a time such as 2026-01-31T12:00:00Z"
+        raise ValueError(msg)
+    return value
+
+
+Moment = Annotated[datetime, BeforeValidator(_written)]
+"""A time as people write it."""
 
 
 def zoned(name: str, moment: datetime | None) -> datetime | None:

@@ -50,6 +50,22 @@ async def test_counters_of_the_database_survive_a_restart(home: Path) -> None:
     assert sum(n for (name, _), n in seen.items() if name == "strop_model_calls_total") > 0
 
 
+async def test_only_an_admin_sees_the_figures_of_all_namespaces_once_there_are_keys(
+    home: Path,
+) -> None:
+    async with serving(home) as client:
+        body = {"name": "monitor", "scopes": ["admin"]}
+        admin = (await client.post("/api/v1/keys", json=body)).json()["key"]
+        as_admin = {"Authorization": f"Bearer {admin}"}
+        made = await client.post("/api/v1/keys", json={"name": "reader"}, headers=as_admin)
+        as_reader = {"Authorization": f"Bearer {made.json()['key']}"}
+        statuses = [
+            (await client.get("/metrics", headers=headers)).status_code
+            for headers in ({}, as_reader, as_admin)
+        ]
+    assert statuses == [401, 403, 200]
+
+
 async def test_a_request_keeps_its_id_and_a_strange_one_is_replaced(home: Path) -> None:
     async with serving(home) as client:
         kept = await client.get("/healthz", headers={"X-Request-ID": "abc-1"})

@@ -41,6 +41,7 @@ async def test_a_server_without_room_is_not_ready_and_takes_no_task(home: Path) 
         ready = await client.get("/readyz")
         submitted = await client.post("/api/v1/tasks", json={"instruction": "x"})
     assert (ready.status_code, submitted.status_code) == (503, 503)
+    assert ready.headers["retry-after"] == submitted.headers["retry-after"] == "5"
     assert "disk" in ready.json()["detail"]
 
 
