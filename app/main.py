@@ -92,6 +92,7 @@ def create_app(
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        generate_unique_id_function=description.operation_id,
     )
     app.state.metrics = Metrics()
     problems.install(app)

@@ -258,7 +258,14 @@ async def artifacts(task_id: str, runtime: RuntimeOf, caller: Reader) -> list[Ar
     ]
 
 
-@router.get("/{task_id}/artifacts/{name:path}", response_class=StreamingResponse)
+_FILE = {"description": "The file", "content": {"*/*": {"schema": {"type": "string"}}}}
+
+
+@router.get(
+    "/{task_id}/artifacts/{name:path}",
+    response_class=StreamingResponse,
+    responses={200: _FILE},
+)
 async def artifact(
     task_id: str, name: str, runtime: RuntimeOf, caller: Reader
 ) -> StreamingResponse:
