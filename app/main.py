@@ -23,6 +23,7 @@ from app.api import (
     steering,
     tasks,
     web,
+    webhooks,
 )
 from app.api.limits import BodyLimit
 from app.api.origin import LOOPBACK, SameOrigin
@@ -39,6 +40,7 @@ _PARTS = (
     steering,
     approvals,
     schedules,
+    webhooks,
     files,
     memory,
     models,

@@ -122,6 +122,8 @@ class Settings(BaseSettings):
     keep_alive_s: float = Field(default=15.0, gt=0)
     """Silence on an event stream after which a comment is sent."""
 
+    webhook_hosts: Names = ()
+    """Places off the public internet, each as `host:port`, that webhooks may name."""
     allowed_hosts: Names = ()
     """Hosts that the tool `fetch_url` may reach, such as `*.example.org`."""
     upload_limit_bytes: int = Field(default=64 << 20, gt=0)

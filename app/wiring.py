@@ -35,11 +35,13 @@ from app.rates import Rates
 from app.retention import Retention
 from app.sandboxing import SandboxDesk
 from app.schedules import ScheduleService, Ticker
+from app.sender import Sender
 from app.settings import Settings
 from app.steering import SteeringService
 from app.tasks import TaskService
 from app.tidying import Checkpoints, tidy
 from app.wakes import Wakes
+from app.webhooks import WebhookService
 from memory.base import MemoryStoreError
 from memory.database import Database
 from memory.memory import Memory, build_memory
@@ -78,6 +80,7 @@ class Runtime:
     namespaces: NamespaceService
     retention: Retention
     schedules: ScheduleService
+    webhooks: WebhookService
 
 
 @asynccontextmanager
@@ -97,8 +100,7 @@ async def open_runtime(
     home = Home(settings.home_path)
     home.prepare()
     async with AsyncExitStack() as stack:
-        database = await _open_database(settings, home)
-        stack.callback(database.close)
+        stack.callback((database := await _open_database(settings, home)).close)
         memory, memory_note = _open_memory(settings, home, database)
         stack.push_async_callback(memory.close)
         wakes, models, sandboxes = Wakes(), ModelDesk(settings, fixed=model), SandboxDesk(settings)
@@ -109,13 +111,13 @@ async def open_runtime(
         worker = _LazyWorker(ports)
         stack.push_async_callback(worker.close)
         engine = _engine(ports, worker)
-        ticker = Ticker(database, engine)
+        ticker, sender = Ticker(database, engine), Sender(database, settings.webhook_hosts)
         if work:
             await engine.start()
             stack.push_async_callback(engine.stop, settings.drain_s)
-            warming = asyncio.create_task(_warm(worker, models, sandboxes, memory))
-            stack.push_async_callback(_stopped, warming)
-            stack.push_async_callback(_stopped, asyncio.create_task(ticker.run()))
+            warming = _warm(worker, models, sandboxes, memory)
+            for beside in (warming, ticker.run(), sender.run()):
+                stack.push_async_callback(_stopped, asyncio.create_task(beside))
         checks = Checks(
             database=database,
             home=home,
@@ -140,6 +142,7 @@ async def open_runtime(
             namespaces=NamespaceService(database),
             retention=_retention(ports),
             schedules=ScheduleService(database, engine, ticker),
+            webhooks=WebhookService(database, sender, settings.webhook_hosts),
         )
 
 

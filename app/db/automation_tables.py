@@ -47,3 +47,36 @@ occurrences = Table(
     Column("error", Text),
     Column("created_at", UtcDateTime, nullable=False),
 )
+
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("namespace", String(64), nullable=False),
+    Column("url", Text, nullable=False),
+    Column("statuses", JSON, nullable=False),
+    Column("secret", String(64), nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("disabled_because", Text),
+    Column("created_by", String(64)),
+    Column("created_at", UtcDateTime, nullable=False),
+    Index("ix_webhooks_page", "namespace", "created_at", "id"),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("webhook_id", String(64), nullable=False),
+    Column("task_id", String(64)),
+    Column("body", JSON, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_at", UtcDateTime),
+    Column("response_status", Integer),
+    Column("last_error", Text),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("settled_at", UtcDateTime),
+    Index("ix_deliveries_due", "state", "next_at"),
+    Index("ix_deliveries_page", "webhook_id", "created_at", "id"),
+)

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Boolean, Connection, Update, bindparam, insert, select, update
 
+from app.db import webhooks
 from app.db.records import EventRow, columns
 from app.db.tables import events, tasks
 from app.db.types import now, plain
@@ -86,6 +87,8 @@ def append(
             "data": plain(data),
         },
     )
+    if kind == "task":
+        webhooks.tell(connection, task_id, int(row.last_seq), dict(data))
     usage = Usage(
         prompt_tokens=row.prompt_tokens,
         completion_tokens=row.completion_tokens,

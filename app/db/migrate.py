@@ -13,7 +13,7 @@ from memory.postgres import lock
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0005"
+HEAD = "0006"
 """The newest change; a test holds it against the scripts."""
 _SCRIPTS = Path(__file__).parent / "migrations"
 _PARTS = (access_tables, automation_tables, steering_tables)

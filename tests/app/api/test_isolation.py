@@ -68,6 +68,10 @@ async def test_no_route_betrays_what_another_namespace_has(
         blue = await _key(client, admin, namespace="blue", scopes=SCOPES)
         task_id, file_id, entry_id = await _things(app, client, red)
         schedule_id = await _schedule(client, red)
+        hook = {"url": "https://example.org/crimson"}
+        made = await client.post("/api/v1/webhooks", json=hook, headers=red)
+        assert made.status_code == 201, made.text
+        webhook_id = made.json()["id"]
         seen = await client.get(f"/api/v1/tasks/{task_id}", headers=red)
         assert seen.status_code == 200
         assert (await client.get(f"/api/v1/memory/tips/{entry_id}", headers=red)).status_code == 200
@@ -77,6 +81,7 @@ async def test_no_route_betrays_what_another_namespace_has(
                 continue
             place = path.replace("{task_id}", task_id).replace("{entry_id}", entry_id)
             place = place.replace("{name}", "secret.txt").replace("{schedule_id}", schedule_id)
+            place = place.replace("{webhook_id}", webhook_id)
             for method in operations.keys() & METHODS:
                 with subtests.test(method=method, path=path):
                     body = {"text": "hello"} if path.endswith("/messages") else None
@@ -84,7 +89,7 @@ async def test_no_route_betrays_what_another_namespace_has(
                     assert response.status_code < 500
                     said = json.dumps(response.text.replace(task_id, "").replace(entry_id, ""))
                     assert "crimson" not in said
-                    if "{task_id}" in path or "{schedule_id}" in path:
+                    if any(name in path for name in ("{task_id}", "{schedule_id}", "{webhook_id}")):
                         assert response.status_code in {404, 422}, response.text
                     if response.status_code == 200:
                         assert task_id not in response.text
