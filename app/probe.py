@@ -1,6 +1,7 @@
-"""Say whether the server of this container takes tasks; what health checks run.
+"""Say whether the server or worker of this container is well; what health checks run.
 
-    python app/probe.py 8321
+    python app/probe.py 8321             a server that takes tasks
+    python app/probe.py /tmp/working     a worker that was started with --alive-file /tmp/working
 
 It is run again and again beside what it looks at, so it imports nothing heavy.
 """
@@ -8,10 +9,14 @@ It is run again and again beside what it looks at, so it imports nothing heavy.
 import http.client
 import json
 import sys
+import time
 from collections.abc import Sequence
+from pathlib import Path
 
 _TIMEOUT_S = 4.0
 _MAX_BYTES = 64 << 10
+_STALE_S = 30.0
+"""Six times as long as a worker takes to touch its file again."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -19,8 +24,10 @@ def main(arguments: Sequence[str]) -> int:
     match arguments:
         case [port] if port.isdecimal():
             wrong = probe(int(port))
+        case [path] if path.startswith("/"):
+            wrong = age(Path(path), time.time())
         case _:
-            wrong = "usage: python app/probe.py PORT"
+            wrong = "usage: python app/probe.py PORT|/PATH/OF/ALIVE/FILE"
     if wrong:
         sys.stderr.write(f"{wrong}\n")
     return 1 if wrong else 0
@@ -38,6 +45,15 @@ def probe(port: int) -> str:
     finally:
         connection.close()
     return "" if response.status == http.HTTPStatus.OK else _refusal(response.status, body)
+
+
+def age(path: Path, now: float) -> str:
+    """Return why the worker that touches the file is not well, or nothing."""
+    try:
+        silent_s = now - path.stat().st_mtime
+    except OSError as error:
+        return f"no worker shows itself: {error}"
+    return "" if silent_s < _STALE_S else f"the worker has been silent for {silent_s:.0f} s"
 
 
 def _refusal(status: int, body: bytes) -> str:

@@ -193,6 +193,12 @@ def _work(verbs: Verbs) -> None:
         default=None,
         help="tasks worked on at once (STROP_CONCURRENCY, 4)",
     )
+    parser.add_argument(
+        "--alive-file",
+        default=None,
+        metavar="PATH",
+        help="touch this file every 5 seconds while it works; app/probe.py reads it",
+    )
 
 
 def _tasks(verbs: Verbs) -> None:

@@ -41,6 +41,7 @@ def say_json(value: object, *, indent: int | None = 2) -> None:
     """Write the result for machines: one JSON value."""
     text = json.dumps(plain(value), ensure_ascii=False, indent=indent, default=str)
     sys.stdout.write(text + "\n")
+    sys.stdout.flush()
 
 
 def plain(value: object) -> object:

@@ -50,9 +50,9 @@ _FOREIGN_S = 2.0
 """How long a turn that this process cannot work on rests, for another to take it."""
 _THREADS = 16
 _LAST_WORDS_S = 3.0
+"""How long a stopping process waits until DBOS knows that its turns have ended."""
 _FIRST_PAUSE_S = 0.01
 """Of DBOS's threads, before they can be woken."""
-"""How long a stopping process waits until DBOS knows that its turns have ended."""
 
 
 class DurableEngine:

@@ -38,8 +38,15 @@ def test_a_service_has_bounds(name: str) -> None:
 
 @pytest.mark.parametrize("name", LASTING)
 def test_a_service_that_stays_is_examined(name: str) -> None:
-    in_image = {"server", "worker-1", "worker-2"}
-    assert name in in_image or LASTING[name]["healthcheck"]["test"][0] == "CMD"
+    assert name == "server" or LASTING[name]["healthcheck"]["test"][0] == "CMD"
+
+
+def test_workers_work_and_the_server_leaves_it_to_them() -> None:
+    assert SERVICES["server"]["environment"]["STROP_SERVER_WORKS"] == "false"
+    for name in ("worker-1", "worker-2"):
+        verb, _, path = SERVICES[name]["command"]
+        assert verb == "work"
+        assert SERVICES[name]["healthcheck"]["test"][-1] == path
 
 
 def test_only_the_server_publishes_a_port_and_on_loopback() -> None:

@@ -52,6 +52,24 @@ def test_the_health_check_tells_a_ready_server_from_none(tmp_path: Path) -> None
     assert "does not answer" in done.stderr
 
 
+def test_the_health_check_tells_a_worker_that_has_gone_silent(tmp_path: Path) -> None:
+    alive = tmp_path / "working"
+
+    def look() -> tuple[int, str]:
+        done = subprocess.run(
+            [*PROBE, str(alive)], check=False, capture_output=True, text=True, timeout=30
+        )
+        return done.returncode, done.stderr
+
+    assert look()[0] == 1
+    alive.touch()
+    assert look() == (0, "")
+    os.utime(alive, (1, 1))
+    status, said = look()
+    assert status == 1
+    assert "silent" in said
+
+
 def test_secrets_in_files_become_variables_and_nothing_else_does(tmp_path: Path) -> None:
     (tmp_path / "STROP_DATABASE_URL").write_text("postgresql+psycopg://u:p@h/d\n")
     (tmp_path / "OPENAI_API_KEY").write_text("a $(touch x) key")

@@ -53,13 +53,20 @@ def test_a_pod_meets_the_restricted_standard(document: dict[str, Any]) -> None:
         assert {"readinessProbe", "livenessProbe"} <= set(container)
 
 
-def test_a_pod_is_given_the_time_that_draining_takes() -> None:
+def test_a_worker_is_given_the_time_that_draining_takes() -> None:
     drain_s = float(_named("ConfigMap", "strop")["data"]["STROP_DRAIN_S"])
-    for name in ("server", "workers"):
-        pod = _named("Deployment", name)["spec"]["template"]["spec"]
-        (container,) = pod["containers"]
-        (pause_s,) = [float(w) for w in container["lifecycle"]["preStop"]["exec"]["command"][1:]]
-        assert pod["terminationGracePeriodSeconds"] >= pause_s + drain_s + 10
+    pod = _named("Deployment", "workers")["spec"]["template"]["spec"]
+    assert pod["terminationGracePeriodSeconds"] >= drain_s + 10
+
+
+def test_workers_work_and_the_server_leaves_it_to_them() -> None:
+    (server,) = _named("Deployment", "server")["spec"]["template"]["spec"]["containers"]
+    (worker,) = _named("Deployment", "workers")["spec"]["template"]["spec"]["containers"]
+    assert {"name": "STROP_SERVER_WORKS", "value": "false"} in server["env"]
+    verb, _, path = worker["args"]
+    assert verb == "work"
+    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+        assert worker[probe]["exec"]["command"][-1] == path
 
 
 def test_everything_that_kustomize_names_is_there_and_nothing_is_left_out() -> None:

@@ -2,7 +2,8 @@
 
 It runs in threads on a loopback port, so the code under test talks to it over a true socket.
 A script is one answer, a list of answers used in order, or a function from the request's JSON
-to an answer. Streaming requests get the same answer as server-sent events.
+to an answer, which is called from many threads at once. Streaming requests get the same answer as
+server-sent events.
 """
 
 import json
@@ -116,7 +117,8 @@ class OpenAIServer:
         with self._lock:
             self.requests.append(request)
             self.headers.append(headers)
-            return self._responder(request)
+            responder = self._responder
+        return responder(request)
 
     def _serve(self) -> None:
         self._http.serve_forever(poll_interval=0.02)
@@ -124,7 +126,13 @@ class OpenAIServer:
 
 def _in_order(answers: Sequence[Answer]) -> Responder:
     left = list(answers)
-    return lambda request: left.pop(0) if len(left) > 1 else left[0]
+    lock = threading.Lock()
+
+    def respond(_request: Json) -> Answer:
+        with lock:
+            return left.pop(0) if len(left) > 1 else left[0]
+
+    return respond
 
 
 class _Http(ThreadingHTTPServer):

@@ -1,10 +1,11 @@
-"""The real server in a process of its own."""
+"""The real server and real workers, each in a process of its own."""
 
 import os
 import subprocess
 import sys
 import threading
-from collections.abc import Generator, Mapping
+import time
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from tests.support.service import parse_events
 
 ROOT = Path(__file__).parents[2]
 START_S = 90
+_FOLLOW_S = 90
 
 
 class Server:
@@ -44,7 +46,32 @@ class Server:
 
     def events(self, task_id: str) -> list[Mapping[str, Any]]:
         """Follow a task to its end."""
-        return parse_events(self.client.get(f"/api/v1/tasks/{task_id}/events").text)
+        limit = time.monotonic() + _FOLLOW_S
+        text = ""
+        with self.client.stream("GET", f"/api/v1/tasks/{task_id}/events") as response:
+            for part in response.iter_text():
+                text += part
+                assert time.monotonic() < limit, f"task {task_id} did not end, only: {text}"
+        return parse_events(text)
+
+    def kill(self) -> None:
+        """End the process as a power cut would."""
+        self.process.kill()
+        self.process.wait(30)
+
+    def terminate(self) -> int:
+        """Ask the process to stop and return its exit status."""
+        self.process.terminate()
+        return self.process.wait(60)
+
+
+class Worker:
+    """A running `python -m app work`."""
+
+    def __init__(self, process: "subprocess.Popen[str]", told: str) -> None:
+        self.process = process
+        self.told = told
+        """What it said once it worked."""
 
     def kill(self) -> None:
         """End the process as a power cut would."""
@@ -60,12 +87,30 @@ class Server:
 @contextmanager
 def server(home: Path, **environment: str) -> Generator[Server]:
     """Start a server on a free port and stop it at the end."""
+    with _started(home, ["serve"], "listens on ", environment) as (process, line):
+        running = Server(process, line.split("listens on ")[1].split()[0])
+        with running.client:
+            yield running
+
+
+@contextmanager
+def worker(home: Path, *words: str, **environment: str) -> Generator[Worker]:
+    """Start a worker, wait until it works, and stop it at the end."""
+    with _started(home, ["work", "--json", *words], "concurrency", environment) as (process, line):
+        yield Worker(process, line)
+
+
+@contextmanager
+def _started(
+    home: Path, words: Sequence[str], sign: str, environment: Mapping[str, str]
+) -> Generator[tuple["subprocess.Popen[str]", str]]:
+    """Start a process, give it and the line with which it said that it is ready."""
     kept = {n: v for n, v in os.environ.items() if not n.endswith("_API_KEY")}
     chosen = {"STROP_HOME": str(home), "STROP_PORT": "0", "STROP_LOG_LEVEL": "warning"}
     process = subprocess.Popen(
-        [sys.executable, "-m", "app", "serve"],
+        [sys.executable, "-m", "app", *words],
         cwd=ROOT,
-        env=kept | chosen | environment,
+        env={**kept, **chosen, **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -73,32 +118,31 @@ def server(home: Path, **environment: str) -> Generator[Server]:
     said: list[str] = []
     try:
         with process:
-            running = Server(process, _address(process, said))
-            # The pipe must be read, or a talkative server would stop at a full one.
+            line = _ready(process, sign, said)
+            # The pipe must be read, or a talkative process would stop at a full one.
             reader = threading.Thread(target=_read_on, args=(process, said))
             reader.start()
             try:
-                with running.client:
-                    yield running
+                yield process, line
             finally:
                 process.kill()
                 reader.join(30)
     except BaseException as error:
-        error.add_note("The server said:\n" + "".join(said))
+        error.add_note(f"`strop {words[0]}` said:\n" + "".join(said))
         raise
 
 
-def _address(process: "subprocess.Popen[str]", said: list[str]) -> str:
+def _ready(process: "subprocess.Popen[str]", sign: str, said: list[str]) -> str:
     assert process.stdout is not None
     watchdog = threading.Timer(START_S, process.kill)
     watchdog.start()
     for line in process.stdout:
         said.append(line)
-        if "listens on " in line:
+        if sign in line:
             watchdog.cancel()
-            return line.split("listens on ")[1].split()[0]
+            return line
     watchdog.cancel()
-    msg = "the server ended before it listened"
+    msg = "the process ended before it was ready"
     raise AssertionError(msg)
 
 

@@ -1,0 +1,190 @@
+"""Workers beside a server that works on nothing itself: real processes on one database."""
+
+import json
+import logging
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.effects import Marking, asked_for, marks
+from tests.support.openai_server import OpenAIServer
+from tests.support.server import ROOT, Server, Worker, server, worker
+from tests.support.waiting import eventually
+
+if TYPE_CHECKING:
+    from tests.support.postgres import PostgresServer
+
+JSON = {"Accept": "application/json"}
+PROBE = [sys.executable, "-P", str(ROOT / "app/probe.py")]
+_LOG = logging.getLogger(__name__)
+
+
+class Place:
+    """A home, a database of some kind, and a server that leaves the work to workers."""
+
+    def __init__(self, home: Path, provider: OpenAIServer, url: str) -> None:
+        self.home = home
+        self._provider = provider
+        self.environment = {
+            "STROP_DATABASE_URL": url,
+            "STROP_MODEL_BASE_URL": provider.base_url,
+            "STROP_MODEL": "m",
+            "STROP_EMBEDDING": "none",
+            "STROP_SANDBOX": "unsafe-local",
+            "STROP_SERVER_WORKS": "false",
+        }
+
+    def actor(self, holds_at: int = 0) -> Marking:
+        """Let a fresh model answer from now on."""
+        actor = Marking()
+        actor.holds_at = holds_at
+        self._provider.respond(actor)
+        return actor
+
+    def worker(self, *words: str, drain_s: float = 0.0) -> AbstractContextManager[Worker]:
+        """Start a worker."""
+        return worker(self.home, *words, **self.environment, STROP_DRAIN_S=str(drain_s))
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[OpenAIServer]:
+    with OpenAIServer() as started:
+        yield started
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def place(
+    request: pytest.FixtureRequest,
+    provider: OpenAIServer,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Place]:
+    home = tmp_path_factory.mktemp("place") / "home"
+    if request.param == "sqlite":
+        yield Place(home, provider, "")
+        return
+    database: PostgresServer = request.getfixturevalue("postgres")
+    with database.fresh() as url:
+        yield Place(home, provider, url)
+
+
+@pytest.fixture(scope="module")
+def running(place: Place) -> Iterator[Server]:
+    with server(place.home, **place.environment) as started:
+        yield started
+
+
+def _names(events: list[Mapping[str, Any]]) -> list[str]:
+    """Return what happened, with each status that the task had."""
+    told = [(event["event"], json.loads(event["data"])) for event in events]
+    assert [int(event["id"]) for event in events] == list(range(1, len(events) + 1))
+    return [data["data"].get("status", kind) if kind == "task" else kind for kind, data in told]
+
+
+def test_a_server_that_does_not_work_leaves_tasks_to_a_worker(
+    place: Place, running: Server, tmp_path: Path
+) -> None:
+    place.actor()
+    alive = tmp_path / "alive"
+    task_id = running.submit(instruction=asked_for(2, "a"))
+    assert running.client.get("/readyz").status_code == 200
+    assert running.task(task_id)["status"] == "queued"
+    with place.worker("--concurrency", "2", "--alive-file", str(alive)) as working:
+        assert json.loads(working.told) == {"concurrency": 2, "home": str(place.home)}
+        names = _names(running.events(task_id))
+        examined = subprocess.run([*PROBE, str(alive)], check=False, timeout=30)
+        assert working.terminate() == 0
+    assert running.task(task_id)["status"] == "succeeded"
+    assert examined.returncode == 0
+    assert not alive.exists()
+    assert (names.count("answer"), names.count("end")) == (1, 1)
+    assert [name for name, _ in marks(place.home, task_id)] == ["a-1", "a-2"]
+
+
+def test_a_worker_that_is_asked_to_stop_lets_its_task_end(place: Place, running: Server) -> None:
+    actor = place.actor(holds_at=2)
+    with place.worker(drain_s=60) as working:
+        task_id = running.submit(instruction=asked_for(3, "b"))
+        assert actor.held.wait(60)
+        working.process.terminate()
+        actor.go_on.set()
+        assert working.process.wait(60) == 0
+    task = running.task(task_id)
+    assert task["status"] == "succeeded"
+    assert _statuses(running, task_id).count("running") == 1
+    assert [name for name, _ in marks(place.home, task_id)] == ["b-1", "b-2", "b-3"]
+
+
+def test_a_worker_that_may_not_wait_hands_its_task_to_another(
+    place: Place, running: Server
+) -> None:
+    actor = place.actor(holds_at=2)
+    with place.worker() as working:
+        task_id = running.submit(instruction=asked_for(3, "c"))
+        assert actor.held.wait(60)
+        assert working.terminate() == 0
+    assert running.task(task_id)["status"] == "queued"
+    actor.go_on.set()
+    with place.worker():
+        names = _names(running.events(task_id))
+    _assert_went_on(place, running, task_id, names, "c")
+
+
+def test_another_worker_takes_over_what_a_killed_one_held(place: Place, running: Server) -> None:
+    actor = place.actor(holds_at=2)
+    with place.worker() as killed:
+        task_id = running.submit(instruction=asked_for(3, "d"))
+        assert actor.held.wait(60)
+        with place.worker():
+            killed.kill()
+            killed_at = time.monotonic()
+            eventually(lambda: _statuses(running, task_id).count("running") == 2, 60)
+            _LOG.info("taken over after %.2f s", time.monotonic() - killed_at)
+            actor.go_on.set()
+            names = _names(running.events(task_id))
+    _assert_went_on(place, running, task_id, names, "d")
+
+
+def _assert_went_on(
+    place: Place, running: Server, task_id: str, names: list[str], mark: str
+) -> None:
+    """Hold that the second process went on where the first one was, and did nothing again."""
+    assert running.task(task_id)["status"] == "succeeded"
+    assert [n for n in names if n in {"queued", "running"}] == ["queued", "running"] * 2
+    assert (names.count("answer"), names.count("plan"), names.count("end")) == (1, 1, 1)
+    assert [name for name, _ in marks(place.home, task_id)] == [f"{mark}-{n}" for n in (1, 2, 3)]
+
+
+def _statuses(running: Server, task_id: str) -> list[str]:
+    """Return the statuses that the task has had so far."""
+    shown = running.client.get(f"/api/v1/tasks/{task_id}/events", headers=JSON).json()["items"]
+    return [item["data"]["status"] for item in shown if item["kind"] == "task"]
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--concurrency", "0"], "expected a number"),
+        (["--concurrency", "many"], "expected a number"),
+        (["--alive-file", "/proc/nowhere/alive"], "--alive-file: expected a file"),
+    ],
+    ids=["none", "no number", "no place"],
+)
+def test_wrong_use_is_explained(words: list[str], sentence: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "app", "work", *words],
+        cwd=ROOT,
+        env={"STROP_HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "STROP_MODEL": "embedded"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=90,
+    )
+    assert done.returncode == 2
+    assert sentence in done.stderr
+    assert done.stdout == ""
