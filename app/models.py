@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from app.errors import InvalidInputError
-from app.settings import Settings
+from app.settings import EVERY_MODEL, Settings
 from models.base import Model, ModelError, ModelInfo, UnknownModelError
+from models.bounded import BoundedModel, Slots
 from models.resilience import FallbackModel, OnEvent, RetryingModel, ignore_event
 
 if TYPE_CHECKING:
@@ -25,9 +26,19 @@ class Chosen:
 class ModelDesk:
     """Hands out models by name; everything heavy loads at the first call of a model."""
 
-    def __init__(self, settings: Settings, *, fixed: Model | None = None) -> None:
+    def __init__(
+        self, settings: Settings, *, fixed: Model | None = None, slots: Slots | None = None
+    ) -> None:
+        """Choose nothing yet.
+
+        Args:
+            settings: what the operator said about models.
+            fixed: the model of tasks that name none, instead of a choice.
+            slots: where places at models are had; without it no bound holds.
+        """
         self._settings = settings
         self._fixed = fixed
+        self._slots = slots
         self._built: dict[str, Model] = {}
         self._choices: dict[str, Choice] = {}
         self._lock = asyncio.Lock()
@@ -63,13 +74,14 @@ class ModelDesk:
 
         Args:
             name: as in `STROP_MODEL`; empty for the process's own choice.
-            on_event: told of each retry and fallback.
+            on_event: told of each retry, fallback and long wait for a place.
 
         Raises:
             ModelError: it is not known, or its server is not there.
         """
         names = dict.fromkeys((name, *self._settings.fallback_models))
-        models = [RetryingModel(await self._build(n), on_event=on_event) for n in names]
+        built = [self._bounded(await self._build(n), on_event) for n in names]
+        models = [RetryingModel(model, on_event=on_event) for model in built]
         return models[0] if len(models) == 1 else FallbackModel(models, on_event=on_event)
 
     async def warm(self) -> None:
@@ -96,6 +108,15 @@ class ModelDesk:
         from models.catalogue import Catalogue  # noqa: PLC0415 - not needed to open a runtime
 
         return Catalogue().cards
+
+    def _bounded(self, model: Model, on_event: OnEvent) -> Model:
+        """Return a model that holds a place while it is asked, if the operator bounds it."""
+        bounds = self._settings.model_concurrency
+        names = (model.info.name, model.info.model_id, EVERY_MODEL)
+        bound = next((bounds[name] for name in names if name in bounds), None)
+        if bound is None or self._slots is None:
+            return model
+        return BoundedModel(model, self._slots, bound, on_event=on_event)
 
     async def _build(self, name: str) -> Model:
         if self._fixed is not None and name in {"", self._fixed.info.name}:

@@ -23,6 +23,7 @@ from models.messages import Frozen
 PREFIX = "STROP_"
 FILE_NAME = "strop.toml"
 MASK = "********"
+EVERY_MODEL = "*"
 _LIMITS = RunLimits()
 
 
@@ -34,6 +35,22 @@ def _listed(value: object) -> object:
 
 
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
+
+
+def _bounds(value: object) -> object:
+    """Read `4` as a bound for every model, and `qwen=1, *=4` as bounds by name."""
+    if isinstance(value, int):
+        return {EVERY_MODEL: value}
+    if not isinstance(value, str):
+        return value
+    parts = [part.strip() for part in value.split(",") if part.strip()]
+    named = [part.rpartition("=") for part in parts]
+    return {name.strip() or EVERY_MODEL: bound.strip() for name, _, bound in named}
+
+
+Bounds = Annotated[
+    dict[str, Annotated[int, Field(gt=0, le=1000)]], NoDecode, BeforeValidator(_bounds)
+]
 
 
 class Effective(Frozen):
@@ -112,6 +129,8 @@ class Settings(BaseSettings):
     """Tasks that one process works on at once."""
     namespace_concurrency: int | None = Field(default=None, gt=0, le=10_000)
     """Tasks of one namespace that all processes together work on at once."""
+    model_concurrency: Bounds = Field(default_factory=dict[str, int])
+    """Calls of one model that all processes together make at once: `4`, or `qwen=1, *=4`."""
     server_works: bool = True
     """Whether `serve` works on tasks itself, or leaves that to `work` elsewhere."""
     drain_s: float = Field(default=5.0, ge=0)
@@ -286,6 +305,8 @@ def _shown(name: str, value: object) -> str:
         return MASK if value.get_secret_value() else ""
     if isinstance(value, tuple | list):
         return ", ".join(str(part) for part in value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - parts of any type are only shown
+    if isinstance(value, dict):
+        return ", ".join(f"{key}={part}" for key, part in value.items())  # pyright: ignore[reportUnknownVariableType] - see above
     if name.endswith(("_key", "_token")) and value:
         return MASK
     if name.endswith("_url"):

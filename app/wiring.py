@@ -37,6 +37,7 @@ from app.sandboxing import SandboxDesk
 from app.schedules import ScheduleService, Ticker
 from app.sender import Sender
 from app.settings import Settings
+from app.slots import FileLocks, SharedSlots
 from app.steering import SteeringService
 from app.tasks import TaskService
 from app.tidying import Checkpoints, tidy
@@ -48,6 +49,7 @@ from memory.memory import Memory, build_memory
 from memory.postgres import dsn
 from memory.recall import RecallSettings
 from models.base import Model, ModelError
+from models.bounded import Slots
 from models.embedders.auto import choose_embedder
 from sandboxes.base import SandboxError
 from tools.base import discover
@@ -103,8 +105,8 @@ async def open_runtime(
         stack.callback((database := await _open_database(settings, home)).close)
         memory, memory_note = _open_memory(settings, home, database)
         stack.push_async_callback(memory.close)
-        wakes, models, sandboxes = Wakes(), ModelDesk(settings, fixed=model), SandboxDesk(settings)
-        stack.push_async_callback(models.close)
+        wakes, sandboxes = Wakes(), SandboxDesk(settings)
+        models = await stack.enter_async_context(_models(settings, home, database, model))
         turns = TurnStore(database)
         stack.callback(turns.close)
         ports = _Ports(settings, home, database, turns, wakes, memory, models, sandboxes)
@@ -178,10 +180,39 @@ def _liveness(ports: _Ports) -> LivenessPort:
         return Liveness(ports.home.locks)
     from app.liveness_postgres import PostgresLiveness  # noqa: PLC0415 - loads the driver
 
-    return PostgresLiveness(
-        ports.settings.database_direct_url.replace("+psycopg", "") or dsn(ports.database.engine),
-        _stop_at_once,
-    )
+    return PostgresLiveness(_direct(ports.settings, ports.database), _stop_at_once)
+
+
+@asynccontextmanager
+async def _models(
+    settings: Settings, home: Home, database: Database, fixed: Model | None
+) -> AsyncGenerator[ModelDesk]:
+    async with _slots(settings, home, database) as slots:
+        models = ModelDesk(settings, fixed=fixed, slots=slots)
+        try:
+            yield models
+        finally:
+            await models.close()
+
+
+@asynccontextmanager
+async def _slots(settings: Settings, home: Home, database: Database) -> AsyncGenerator[Slots]:
+    """Open the places at models: of the database's server, else of this machine."""
+    if not database.is_postgres:
+        yield SharedSlots(FileLocks(home.locks))
+        return
+    from app.slots_postgres import PostgresLocks  # noqa: PLC0415 - loads the driver
+
+    locks = PostgresLocks(_direct(settings, database))
+    try:
+        yield SharedSlots(locks)
+    finally:
+        await locks.close()
+
+
+def _direct(settings: Settings, database: Database) -> str:
+    """Return the address of the server itself, where locks stay with their connection."""
+    return settings.database_direct_url.replace("+psycopg", "") or dsn(database.engine)
 
 
 def _stop_at_once() -> None:

@@ -68,6 +68,10 @@ def _fallback(data: Data) -> list[str]:
     ]
 
 
+def _queued(data: Data) -> list[str]:
+    return [f"  waited {data.get('waited_s', 0):.0f} s for a place at {data.get('model', '')}"]
+
+
 def _review(data: Data) -> list[str]:
     score = f"(score {data.get('score', 0):.2f})"
     if data.get("accepted"):
@@ -102,6 +106,7 @@ _TELLERS: dict[str, Callable[[Data], list[str]]] = {
     "step": _step,
     "model_retry": _retry,
     "model_fallback": _fallback,
+    "model_queued": _queued,
     "review": _review,
     "question": lambda data: [f"question: {one_line(data.get('text', ''), 500)}"],
     "learned": _learned,

@@ -1,3 +1,4 @@
+import asyncio
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,7 @@ import pytest
 
 from app.errors import InvalidInputError, SettingsError
 from app.models import ModelDesk
+from app.slots import FileLocks, SharedSlots
 from app.wiring import open_runtime
 from models.base import ModelServerError
 from models.messages import Message, Request
@@ -51,6 +53,17 @@ async def test_the_next_model_steps_in_and_it_is_told(tmp_path: Path) -> None:
     model = await desk.get(on_event=lambda kind, data: told.append((kind, data)))
     assert (await model.complete(ASK)).model == "embedded"
     assert told[-1][0] == "model_fallback"
+
+
+async def test_calls_of_a_bounded_model_wait_for_their_place(tmp_path: Path) -> None:
+    slots = SharedSlots(FileLocks(tmp_path))
+    settings = settings_for(tmp_path, model_concurrency="scripted=1,*=5")
+    model = await ModelDesk(settings, fixed=RoleModel("hello"), slots=slots).get()
+    async with slots.held("scripted", 1):
+        asking = asyncio.create_task(model.complete(ASK))
+        await asyncio.wait([asking], timeout=0.1)
+        assert not asking.done()
+    assert (await asking).message.content == "hello"
 
 
 async def test_settings_that_cannot_be_met_stop_the_start(tmp_path: Path) -> None:

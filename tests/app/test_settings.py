@@ -115,3 +115,31 @@ def test_secrets_are_masked_and_keys_of_providers_are_collected(
     assert seen["database_url"][0] == f"postgresql://me:{MASK}@host/db"
     assert settings.provider_keys == {"OPENAI_API_KEY": "sk-other"}
     assert "sk-" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ('"4"', {"*": 4}),
+        ("4", {"*": 4}),
+        ('"qwen=1, openai/gpt-4o=8,*=4"', {"qwen": 1, "openai/gpt-4o": 8, "*": 4}),
+        ("{ qwen = 2 }", {"qwen": 2}),
+    ],
+)
+def test_calls_at_once_are_bounded_for_every_model_or_by_name(
+    tmp_path: Path, written: str, read: dict[str, int]
+) -> None:
+    _write(tmp_path, f"model_concurrency = {written}\n")
+    settings = load_settings(directory=tmp_path)
+    assert settings.model_concurrency == read
+    shown = ", ".join(f"{name}={bound}" for name, bound in read.items())
+    assert _origins(settings)["model_concurrency"][0] == shown
+
+
+@pytest.mark.parametrize("written", ["many", "qwen=0", "qwen=", "qwen=1.5"])
+def test_a_bound_that_is_no_number_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, written: str
+) -> None:
+    monkeypatch.setenv("STROP_MODEL_CONCURRENCY", written)
+    with pytest.raises(SettingsError, match="STROP_MODEL_CONCURRENCY"):
+        load_settings(directory=tmp_path)

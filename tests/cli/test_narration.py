@@ -27,6 +27,7 @@ STORY: list[tuple[str, dict[str, Any]]] = [
     ("plan", {"subgoals": ["look first"], "replan": True}),
     ("model_retry", {"model": "m", "error": "429"}),
     ("model_fallback", {"model": "m", "error": "gone"}),
+    ("model_queued", {"model": "m", "waited_s": 12.34, "bound": 2}),
     ("question", {"text": "Which file?"}),
     ("review", {"accepted": False, "score": 0.2, "feedback": "no figure"}),
     ("review", {"accepted": True, "score": 1.0}),
@@ -60,6 +61,7 @@ new plan:
   1. look first
   the model m is asked again: 429
   going on without the model m: gone
+  waited 12 s for a place at m
 question: Which file?
 answer refused (score 0.20): no figure
 answer accepted (score 1.00)

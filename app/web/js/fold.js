@@ -97,6 +97,9 @@ const FOLDERS = {
   },
   model_retry: trouble("The model did not answer; asking again"),
   model_fallback: trouble("Another model took over"),
+  model_queued(state) {
+    state.activity = "Waited for a place at the model";
+  },
   approval(state, data, event) {
     const known = state.byKey.get(`approval-${data.id}`);
     put(state, `approval-${data.id}`, "approval", event, { ...(known?.data ?? {}), ...data });
