@@ -58,19 +58,13 @@ def provider() -> Iterator[OpenAIServer]:
         yield started
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+@pytest.fixture(scope="module")
 def place(
-    request: pytest.FixtureRequest,
-    provider: OpenAIServer,
-    tmp_path_factory: pytest.TempPathFactory,
+    provider: OpenAIServer, postgres: "PostgresServer", tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Place]:
-    home = tmp_path_factory.mktemp("place") / "home"
-    if request.param == "sqlite":
-        yield Place(home, provider, "")
-        return
-    database: PostgresServer = request.getfixturevalue("postgres")
-    with database.fresh() as url:
-        yield Place(home, provider, url)
+    """A place on a database's server; `test_chaos.py` has workers on files, too."""
+    with postgres.fresh() as url:
+        yield Place(tmp_path_factory.mktemp("place") / "home", provider, url)
 
 
 @pytest.fixture(scope="module")
@@ -86,38 +80,31 @@ def _names(events: list[Mapping[str, Any]]) -> list[str]:
     return [data["data"].get("status", kind) if kind == "task" else kind for kind, data in told]
 
 
-def test_a_server_that_does_not_work_leaves_tasks_to_a_worker(
+def test_a_worker_takes_what_the_server_leaves_and_ends_it_when_asked_to_stop(
     place: Place, running: Server, tmp_path: Path
 ) -> None:
-    place.actor()
+    actor = place.actor(holds_at=3)
     alive = tmp_path / "alive"
-    task_id = running.submit(instruction=asked_for(2, "a"))
+    first = running.submit(instruction=asked_for(1, "a"))
     assert running.client.get("/readyz").status_code == 200
-    assert running.task(task_id)["status"] == "queued"
-    with place.worker("--concurrency", "2", "--alive-file", str(alive)) as working:
+    assert running.task(first)["status"] == "queued"
+    words = ("--concurrency", "2", "--alive-file", str(alive))
+    with place.worker(*words, drain_s=60) as working:
         assert json.loads(working.told) == {"concurrency": 2, "home": str(place.home)}
-        names = _names(running.events(task_id))
+        names = _names(running.events(first))
         examined = subprocess.run([*PROBE, str(alive)], check=False, timeout=30)
-        assert working.terminate() == 0
-    assert running.task(task_id)["status"] == "succeeded"
-    assert examined.returncode == 0
-    assert not alive.exists()
-    assert (names.count("answer"), names.count("end")) == (1, 1)
-    assert [name for name, _ in marks(place.home, task_id)] == ["a-1", "a-2"]
-
-
-def test_a_worker_that_is_asked_to_stop_lets_its_task_end(place: Place, running: Server) -> None:
-    actor = place.actor(holds_at=2)
-    with place.worker(drain_s=60) as working:
-        task_id = running.submit(instruction=asked_for(3, "b"))
+        second = running.submit(instruction=asked_for(3, "b"))
         assert actor.held.wait(60)
         working.process.terminate()
         actor.go_on.set()
         assert working.process.wait(60) == 0
-    task = running.task(task_id)
-    assert task["status"] == "succeeded"
-    assert _statuses(running, task_id).count("running") == 1
-    assert [name for name, _ in marks(place.home, task_id)] == ["b-1", "b-2", "b-3"]
+    assert running.task(first)["status"] == running.task(second)["status"] == "succeeded"
+    assert examined.returncode == 0
+    assert not alive.exists()
+    assert (names.count("answer"), names.count("end")) == (1, 1)
+    assert _statuses(running, second).count("running") == 1
+    assert [name for name, _ in marks(place.home, first)] == ["a-1"]
+    assert [name for name, _ in marks(place.home, second)] == ["b-1", "b-2", "b-3"]
 
 
 def test_a_worker_that_may_not_wait_hands_its_task_to_another(
