@@ -91,10 +91,10 @@ class ModelDesk:
             ModelError: see `chosen`.
         """
         model = await self._build("")
-        from models.litellm_gateway import LiteLLMModel, load_litellm  # noqa: PLC0415 - loads on use
+        from models.gateway import Gateway  # noqa: PLC0415 - loads on use
 
-        if isinstance(model, LiteLLMModel):
-            await asyncio.to_thread(load_litellm)
+        if isinstance(model, Gateway):
+            await asyncio.to_thread(model.load)
 
     async def close(self) -> None:
         """Close what calls have opened."""

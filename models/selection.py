@@ -14,6 +14,7 @@ from models.catalogue import Catalogue
 from models.discovery import Found, discover, discover_at
 from models.litellm_gateway import LiteLLMModel
 from models.messages import Frozen
+from models.openai_gateway import OpenAIModel
 
 AUTO = "auto"
 EMBEDDED = "embedded"
@@ -193,4 +194,7 @@ def _assumed(found: Found, name: str) -> ModelInfo:
 def _gateway(
     info: ModelInfo, api_key: str | None, api_base: str | None = None
 ) -> Callable[[], Model]:
-    return lambda: LiteLLMModel(info, api_base=api_base, api_key=api_key)
+    """Return what asks a provider through LiteLLM, or a server at an address directly."""
+    if api_base is not None:
+        return lambda: OpenAIModel(info, api_base=api_base, api_key=api_key)
+    return lambda: LiteLLMModel(info, api_key=api_key)

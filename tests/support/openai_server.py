@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Any, cast
+from typing import Any, Self, cast
 
 Json = dict[str, Any]
 
@@ -80,7 +80,7 @@ class OpenAIServer:
         self._http = _Http(self)
         self._thread = threading.Thread(target=self._serve, name="openai-server")
 
-    def __enter__(self) -> "OpenAIServer":
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 

@@ -1,4 +1,4 @@
-"""Which of our errors stands for which of LiteLLM's; told by name, so nothing is imported."""
+"""Which of our errors stands for which of LiteLLM's or OpenAI's; told by name, nothing imported."""
 
 import re
 from typing import Any

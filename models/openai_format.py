@@ -1,4 +1,4 @@
-"""Our messages in the shape of the OpenAI API, which LiteLLM speaks, and back."""
+"""Our messages in the shape of the OpenAI API, and back."""
 
 import json
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from models.json_text import parse_json
 from models.messages import Finish, JsonObject, Message, OutputSchema, Request, ToolCall
 
 Foreign = Any
-"""An object of LiteLLM, whose own types are too loose to be of use."""
+"""An object of LiteLLM or OpenAI, whose own types are too loose to be of use."""
 
 _FINISHES: dict[str, Finish] = {
     "length": "length",
@@ -77,7 +77,7 @@ class Arrived:
 
 
 def to_call(request: Request, info: ModelInfo) -> JsonObject:
-    """Return the arguments of a LiteLLM call that stand for `request`.
+    """Return the arguments of a chat completion that stand for `request`.
 
     Raises:
         FeatureMissingError: the request brings tools and the model takes none.
