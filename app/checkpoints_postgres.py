@@ -15,6 +15,7 @@ from langgraph.checkpoint.base import (
 )
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from psycopg import AsyncConnection
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 from sqlalchemy.exc import OperationalError
@@ -23,7 +24,7 @@ from agents.run import checkpoint_serde
 from app.checkpoints import due_for_pruning, thread_of, threads_of
 from app.db.records import Claim
 from app.errors import Fenced
-from memory.postgres import connect_options
+from memory.postgres import bounds, connect_options
 
 _FENCE = "SELECT 1 FROM tasks WHERE id = %s AND epoch = %s FOR SHARE"
 _THREADS = "SELECT thread_id FROM checkpoints UNION SELECT thread_id FROM checkpoint_writes"
@@ -167,6 +168,7 @@ async def open_checkpoints(server: str, claim_of: ClaimOf) -> AsyncGenerator[Pos
         server: its address as psycopg takes it.
         claim_of: see `ClaimOf`.
     """
+    options = bounds(conninfo_to_dict(server).get("options"))
     pool: Pool = AsyncConnectionPool(
         server,
         connection_class=AsyncConnection[DictRow],
@@ -176,7 +178,12 @@ async def open_checkpoints(server: str, claim_of: ClaimOf) -> AsyncGenerator[Pos
         timeout=30,
         open=False,
         check=_checked,
-        kwargs={"autocommit": True, "row_factory": dict_row, **connect_options("checkpoints")},
+        kwargs={
+            "autocommit": True,
+            "row_factory": dict_row,
+            "options": options,
+            **connect_options("checkpoints"),
+        },
     )
     with _translated():
         await pool.open(wait=True, timeout=30)

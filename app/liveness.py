@@ -8,7 +8,7 @@ import fcntl
 import os
 import uuid
 from collections.abc import Generator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -61,7 +61,16 @@ class Liveness:
             self._descriptor = None
 
     def others(self) -> set[str]:
-        """Return the boot ids of the other processes that left a lock file."""
+        """Return the boot ids of the other processes that left a lock file.
+
+        If this process's own file is gone, its tasks are others' by now; it shows itself again.
+        """
+        own = self._path(self.boot_id)
+        if self._descriptor is not None and not _same(self._descriptor, own):
+            again = self._held(own)
+            if again is not None:
+                os.close(self._descriptor)
+                self._descriptor = again
         names = {path.name.removesuffix(_SUFFIX) for path in self._folder.glob(f"*{_SUFFIX}")}
         return names - {self.boot_id}
 
@@ -85,15 +94,20 @@ class Liveness:
     def _held(self, path: Path) -> int | None:
         """Return a locked descriptor, or None when a sweeper was faster."""
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        if _lock(descriptor):
-            with suppress(FileNotFoundError):
-                if path.stat().st_ino == os.fstat(descriptor).st_ino:
-                    return descriptor
+        if _lock(descriptor) and _same(descriptor, path):
+            return descriptor
         os.close(descriptor)
         return None
 
     def _path(self, boot_id: str) -> Path:
         return self._folder / f"{boot_id}{_SUFFIX}"
+
+
+def _same(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 def _lock(descriptor: int) -> bool:

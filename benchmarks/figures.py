@@ -3,7 +3,10 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from statistics import median, quantiles
+
+RESULTS = Path(__file__).parent / "results"
 
 
 @dataclass(frozen=True)
@@ -15,14 +18,22 @@ class Figure:
     median: float
     p99: float
     samples: int
-    aim: float
-    """The median is to stay below this."""
+    aim: float | None
+    """The median is to stay below this, or above it where more is better; None for no aim."""
+    more_is_better: bool = False
 
 
-def figure(name: str, unit: str, samples: Sequence[float], aim: float) -> Figure:
+def figure(
+    name: str,
+    unit: str,
+    samples: Sequence[float],
+    aim: float | None = None,
+    *,
+    more_is_better: bool = False,
+) -> Figure:
     """Return the figure of some samples; with few of them p99 is their maximum."""
     high = quantiles(samples, n=100)[98] if len(samples) >= 100 else max(samples)
-    return Figure(name, unit, median(samples), high, len(samples), aim)
+    return Figure(name, unit, median(samples), high, len(samples), aim, more_is_better)
 
 
 def as_table(figures: Sequence[Figure], machine: str) -> str:
@@ -34,11 +45,16 @@ def as_table(figures: Sequence[Figure], machine: str) -> str:
         "|---|---:|---:|---:|---:|",
     ]
     lines += [
-        f"| {f.name} | {f.median:.1f} {f.unit} | {f.p99:.1f} {f.unit} | {f.samples} "
-        f"| < {f.aim:g} {f.unit} |"
+        f"| {f.name} | {f.median:.1f} {f.unit} | {f.p99:.1f} {f.unit} | {f.samples} | {_aim(f)} |"
         for f in figures
     ]
     return "\n".join(lines)
+
+
+def _aim(one: Figure) -> str:
+    if one.aim is None:
+        return ""
+    return f"{'>' if one.more_is_better else '<'} {one.aim:g} {one.unit}"
 
 
 def as_json(figures: Sequence[Figure], machine: str, stamp: str) -> str:

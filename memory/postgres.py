@@ -19,9 +19,13 @@ _KEEPALIVE = {
 _BOUNDS = {
     "statement_timeout": 60_000,
     "lock_timeout": 30_000,
-    "idle_in_transaction_session_timeout": 60_000,
+    "idle_in_transaction_session_timeout": 10_000,
 }
-"""Milliseconds after which the server ends what hangs, so that nobody waits for it forever."""
+"""Milliseconds after which the server ends what hangs, so that nobody waits for it forever.
+
+A transaction of ours does nothing but SQL; one that is idle belongs to a process that was frozen,
+and its locks keep others from taking over.
+"""
 
 
 def connect_options(purpose: str) -> dict[str, Any]:
@@ -33,15 +37,19 @@ def connect_options(purpose: str) -> dict[str, Any]:
     return {**_KEEPALIVE, "application_name": f"strop {purpose}", "prepare_threshold": None}
 
 
+def bounds(given: object = "") -> str:
+    """Return libpq's `options` for sessions that may not hang, with those that an address gives."""
+    own = " ".join(f"-c {name}={value}" for name, value in _BOUNDS.items())
+    return f"{own} {given}".strip() if isinstance(given, str) else own
+
+
 def postgres_engine(url: URL) -> Engine:
     """Return an engine on the server; nothing is connected yet.
 
     A connection that died is replaced before it is used, so that a server which went away
     and came back costs the transactions in its midst and no more.
     """
-    bounds = " ".join(f"-c {name}={value}" for name, value in _BOUNDS.items())
-    given = url.query.get("options", "")
-    options = f"{bounds} {given}" if isinstance(given, str) else bounds
+    options = bounds(url.query.get("options", ""))
     return create_engine(
         url.set(drivername=DRIVER),
         hide_parameters=True,

@@ -79,7 +79,7 @@ async def run(launch: Launch, stdin: bytes, limits: Limits, guard: Guard) -> Fin
     meter = Meter(limits.output_kill_bytes)
     out, err = Capture(limits.stdout_bytes, meter), Capture(limits.stderr_bytes, meter)
     streams = [
-        asyncio.create_task(_feed(process.stdin, stdin)),
+        asyncio.create_task(feed(process.stdin, stdin)),
         asyncio.create_task(_drain(process.stdout, out)),
         asyncio.create_task(_drain(process.stderr, err)),
     ]
@@ -154,12 +154,14 @@ def _close_pipes(process: Process) -> None:
         transport.close()
 
 
-async def _feed(stream: StreamWriter | None, data: bytes) -> None:
+async def feed(stream: StreamWriter | None, data: bytes) -> None:
+    """Write everything and close; a process that has gone, or reads no more, is no fault."""
     if stream is None:
         return
     with suppress(BrokenPipeError, ConnectionResetError):
-        stream.write(data)
-        await stream.drain()
+        if not stream.is_closing():  # uvloop refuses to write to a pipe that is closed already
+            stream.write(data)
+            await stream.drain()
     stream.close()
     with suppress(BrokenPipeError, ConnectionResetError):
         await stream.wait_closed()

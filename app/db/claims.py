@@ -168,7 +168,7 @@ def own(connection: Connection, claim: Claim) -> TaskRow:
 def release(connection: Connection, claim: Claim, enqueue: Enqueue) -> None:
     """Put a task back unharmed, for any process to go on with; a lost claim is no error."""
     mine = (task_rows.c.id == claim.task_id) & (task_rows.c.epoch == claim.epoch)
-    row = connection.execute(select(task_rows).where(mine)).mappings().first()
+    row = connection.execute(select(task_rows).where(mine).with_for_update()).mappings().first()
     if row is not None:
         _put_back(connection, TaskRow(**columns(row)), now(), enqueue)
 
@@ -176,11 +176,15 @@ def release(connection: Connection, claim: Claim, enqueue: Enqueue) -> None:
 def put_back(connection: Connection, owner: str, enqueue: Enqueue) -> list[str]:
     """Put back what a dead process held; give up what takes down process after process.
 
+    A task that somebody is writing is left for the next time: it may be the last words of the
+    process, which end the task, or those of one that is frozen and keeps it locked for a while.
+
     Returns:
         The ids of the tasks that were put back or given up.
     """
-    rows = connection.execute(select(task_rows).where(task_rows.c.owner == owner)).mappings()
-    dropped = [TaskRow(**columns(row)) for row in rows]
+    statement = select(task_rows).where(task_rows.c.owner == owner)
+    free = connection.execute(statement.with_for_update(skip_locked=True))
+    dropped = [TaskRow(**columns(row)) for row in free.mappings()]
     for task in dropped:
         newest = events.after(connection, task.id, task.last_seq - 1, 1)
         begun = bool(newest) and newest[0].kind != "task"

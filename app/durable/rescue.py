@@ -44,16 +44,20 @@ class Rescue:
     async def bury(self, boot_id: str) -> int:
         """Put back what a process held that works no more; return how many tasks that were."""
         taken = await asyncio.to_thread(self._store.taken_by, boot_id)
-        put_back = await self._database.run(partial(self._put_back, boot_id=boot_id, taken=taken))
-        await asyncio.to_thread(self._store.drop, [turn.workflow_id for turn in taken])
+        put_back = await self._database.run(
+            partial(claims.put_back, owner=boot_id, enqueue=self._store.enqueue)
+        )
+        if taken:
+            await self._database.run(partial(self._pass_on, taken=taken))
+            await asyncio.to_thread(self._store.drop, [turn.workflow_id for turn in taken])
         for task_id in put_back:
             _LOG.warning("task %s was put back: its process died", task_id)
             self._wakes.wake(task_id)
         return len(put_back)
 
-    def _put_back(self, connection: Connection, boot_id: str, taken: list[Queued]) -> list[str]:
-        held = claims.put_back(connection, boot_id, self._store.enqueue)
-        for turn in taken:  # those that it had not begun with yet
+    def _pass_on(self, connection: Connection, taken: list[Queued]) -> None:
+        """Give those turns to others that the dead process had not begun with yet."""
+        for turn in taken:
             claims.pass_on(
                 connection,
                 turn.task_id,
@@ -62,7 +66,6 @@ class Rescue:
                 not_before=now(),
                 enqueue=self._store.enqueue,
             )
-        return held
 
     async def repair(self) -> int:
         """Give each task that waits without a turn in the queue a new one; return how many.

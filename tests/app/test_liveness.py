@@ -71,3 +71,17 @@ def test_two_sweepers_never_bury_the_same_process(tmp_path: Path) -> None:
         assert (first, second) == (True, False)
     one.end()
     two.end()
+
+
+def test_a_living_process_whose_lock_file_was_removed_shows_itself_again(tmp_path: Path) -> None:
+    me, other = Liveness(tmp_path), Liveness(tmp_path)
+    me.begin()
+    other.begin()
+    for path in tmp_path.glob(f"{me.boot_id}*"):
+        path.unlink()
+    assert _dead(other, me.boot_id)
+    assert me.others() == {other.boot_id}
+    assert other.others() == {me.boot_id}
+    assert not _dead(other, me.boot_id)
+    other.end()
+    me.end()

@@ -4,11 +4,15 @@ It keeps nothing in mind: what it answers follows from the request, as with a re
 does not matter which process asks, how often, or how many at once.
 """
 
+import asyncio
 import re
 import threading
 from pathlib import Path
 from typing import Any
 
+from models.base import OnText
+from models.messages import Message, Reply, Request, Usage
+from models.scripted import ScriptedModel, tool_call_message
 from tests.support.openai_server import Answer, as_json, tool_call
 
 REPLIES: dict[str, dict[str, Any]] = {
@@ -18,13 +22,20 @@ REPLIES: dict[str, dict[str, Any]] = {
     "Lessons": {"tips": [], "shortcut": None},
 }
 MARKS = "marks.txt"
-_ASKED = re.compile(r"leave (\d+) marks of (\w+)")
+_ASKED = re.compile(r"leave (\d+) marks of (\w+)(?:, and sleep ([\d.]+) seconds)?")
+_SLEEPS_AT = 2
 _STEP = re.compile(r"Step (\d+) of at most")
 
 
-def asked_for(count: int, name: str) -> str:
-    """Return the instruction of a task that leaves `count` marks under its own name."""
-    return f"leave {count} marks of {name}"
+def asked_for(count: int, name: str, *, sleep: str = "") -> str:
+    """Return the instruction of a task that leaves `count` marks under its own name.
+
+    Args:
+        count: how many; each is one step.
+        name: under which.
+        sleep: for how many seconds the second step goes on once it has left its mark.
+    """
+    return f"leave {count} marks of {name}" + (f", and sleep {sleep} seconds" if sleep else "")
 
 
 class Marking:
@@ -54,7 +65,37 @@ class Marking:
             self.go_on.wait(60)
         if step > count:
             return tool_call("answer", {"text": f"{count} marks of {name}"})
-        return tool_call("shell", {"command": f'echo "{name}-{step} $(date +%s.%N)" >> {MARKS}'})
+        command = f'echo "{name}-{step} $(date +%s.%N)" >> {MARKS}'
+        if asked[3] and step == _SLEEPS_AT:
+            command += f"; sleep {asked[3]}"
+        return tool_call("shell", {"command": command})
+
+
+class MarkingModel(ScriptedModel):
+    """Answers as `Marking` does, within the process that asks."""
+
+    def __init__(self, delay_s: float) -> None:
+        super().__init__(self._line)
+        self._delay_s = delay_s
+        self._marking = Marking()
+
+    async def complete(self, request: Request, *, on_text: OnText | None = None) -> Reply:
+        """Answer after the delay."""
+        await asyncio.sleep(self._delay_s)
+        return await super().complete(request, on_text=on_text)
+
+    def _line(self, request: Request) -> Reply:
+        sent: dict[str, Any] = {"messages": [{"content": one.content} for one in request.messages]}
+        if request.tools:
+            sent["tools"] = [tool.name for tool in request.tools]
+        if request.output is not None:
+            sent["response_format"] = {"json_schema": {"name": request.output.name}}
+        answer = self._marking(sent)
+        message = Message(role="assistant", content=answer.text)
+        if answer.tool_calls:
+            message = tool_call_message(*answer.tool_calls[0])
+        usage = Usage(prompt_tokens=11, completion_tokens=7, usd=0.001, calls=1)
+        return Reply(message=message, usage=usage, finish="stop")
 
 
 def marks(home: Path, task_id: str) -> list[tuple[str, float]]:

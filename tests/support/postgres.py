@@ -34,6 +34,7 @@ _OPTIONS = {
     "unix_socket_directories": "",
     "log_min_messages": "fatal",
 }
+_DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
 _START_S = 60.0
 _MISSING = (
     "PostgreSQL's server programs were not found: `apt-get install postgresql` brings them, "
@@ -44,8 +45,15 @@ _MISSING = (
 class PostgresServer:
     """One server in a folder of its own."""
 
-    def __init__(self, programs: Path) -> None:
+    def __init__(self, programs: Path, *, durable: bool = False) -> None:
+        """Make a server and start it.
+
+        Args:
+            programs: the folder of PostgreSQL's programs.
+            durable: whether commits reach the disk, as in earnest; tests are quicker without.
+        """
         self._programs = programs
+        self._options = {**_OPTIONS, **(_DURABLE if durable else {})}
         self._as = _other_user()
         self._folder = Path(tempfile.mkdtemp(prefix="strop-postgres-"))
         if self._as:
@@ -72,7 +80,7 @@ class PostgresServer:
     def start(self) -> None:
         """Start and wait until it answers; a second start takes the same port."""
         self.port = self.port or _free_port()
-        options = [f"--{name}={value}" for name, value in _OPTIONS.items()]
+        options = [f"--{name}={value}" for name, value in self._options.items()]
         command = [str(self._programs / "postgres"), "-D", str(self._data), f"--port={self.port}"]
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
