@@ -1,4 +1,8 @@
-"""Measure Strop itself and write what was found: `make bench`."""
+"""Measure Strop itself and write what was found: `make bench`.
+
+python -m benchmarks                     # what a person waits for: a minute
+python -m benchmarks sqlite postgres     # the durable engine on both databases: some minutes
+"""
 
 import argparse
 import asyncio
@@ -7,28 +11,36 @@ import platform
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 
-from benchmarks.figures import Figure, as_json, as_table
+from benchmarks.durable import durable
+from benchmarks.figures import RESULTS, Figure, as_json, as_table
 from benchmarks.overhead import first_call_delay, step_overhead
+from benchmarks.places import stop_servers
 from benchmarks.startup import help_time, server_start
-
-RESULTS = Path(__file__).parent / "results"
 
 
 def main() -> int:
     """Run what was asked for, print a table, write it and JSON to `benchmarks/results`."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(MEASURES)}")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"of {_ALL}; without any: {', '.join(_SHORT)}"
+    )
     parser.add_argument("--quick", action="store_true", help="fewer repetitions, rougher figures")
     args = parser.parse_args()
     unknown = set(args.names) - set(MEASURES)
     if unknown:
-        parser.error(f"expected names of {', '.join(MEASURES)}, got {', '.join(sorted(unknown))}")
+        parser.error(f"expected names of {_ALL}, got {', '.join(sorted(unknown))}")
     figures: list[Figure] = []
-    for name in args.names or MEASURES:
-        print(f"measuring: {name}", file=sys.stderr, flush=True)
-        figures += MEASURES[name](args.quick)
+    try:
+        for name in args.names or _SHORT:
+            print(f"measuring: {name}", file=sys.stderr, flush=True)
+            figures += MEASURES[name](args.quick)
+    finally:
+        stop_servers()
     load = f"load {os.getloadavg()[0]:.1f}"
     machine = (
         f"{platform.machine()}, {os.cpu_count()} CPUs, {load}, Python {platform.python_version()}"
@@ -48,7 +60,11 @@ MEASURES: dict[str, Callable[[bool], list[Figure]]] = {
     "server": lambda quick: server_start(1 if quick else 5),
     "steps": lambda quick: asyncio.run(step_overhead(60 if quick else 300)),
     "first-call": lambda quick: asyncio.run(first_call_delay(5 if quick else 30)),
+    "sqlite": lambda quick: durable("sqlite", quick),
+    "postgres": lambda quick: durable("postgres", quick),
 }
+_SHORT = ("help", "server", "steps", "first-call")
+_ALL = ", ".join(MEASURES)
 
 
 if __name__ == "__main__":

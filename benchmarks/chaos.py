@@ -18,7 +18,6 @@ import tempfile
 import time
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median, quantiles
@@ -46,7 +45,11 @@ _ENVIRONMENT = {
 
 def main() -> int:
     """Run what was asked for, print what came of it and keep it in `benchmarks/results`."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.chaos", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.chaos",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("databases", nargs="*", metavar="DATABASE", help="sqlite, postgres")
     parser.add_argument("--tasks", type=int, default=200)
     parser.add_argument("--waves", type=int, default=30, help="each is ended by a kill or a freeze")
@@ -59,7 +62,8 @@ def main() -> int:
     for name in args.databases or ["sqlite", "postgres"]:
         print(f"{name}: {args.tasks} tasks, seed {args.seed}", file=sys.stderr, flush=True)
         outcome = asyncio.run(_tried(name, args))
-        told: dict[str, Any] = {"database": name, "seed": args.seed, **asdict(outcome)}
+        told: dict[str, Any] = {"database": name, "seed": args.seed, **vars(outcome)}
+        told["statuses"] = dict(outcome.statuses)
         told |= {f"{kind}_s": _summary(told[kind]) for kind in ("takeovers", "restarts", "cuts")}
         found.append(told)
         shown = {key: value for key, value in told.items() if f"{key}_s" not in told}

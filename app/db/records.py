@@ -174,6 +174,8 @@ class Turn:
     priority: int = 0
     phase: Phase = "run"
     not_before: datetime | None = None
+    begun: bool = False
+    """Whether the task was worked on before; then it comes before equals that were not."""
 
 
 def turn_of(task: TaskRow, phase: Phase = "run") -> Turn:
@@ -186,6 +188,7 @@ def turn_of(task: TaskRow, phase: Phase = "run") -> Turn:
         priority=task.priority,
         phase=phase,
         not_before=task.not_before,
+        begun=task.started_at is not None,
     )
 
 

@@ -29,7 +29,10 @@ VERSION = "1"
 WORKFLOW = "turn"
 QUEUES: dict[Phase, str] = {"run": "strop-runs", "learn": "strop-learning"}
 _MIDDLE = 1000
-"""DBOS's lowest numbers come first and start at 1; ours are higher for what is more urgent."""
+"""DBOS's lowest numbers come first and start at 1; ours are higher for what is more urgent.
+
+Each of ours is two of DBOS's: what was begun comes first, since somebody has waited for it longer.
+"""
 _PRAGMAS = ("busy_timeout=30000", "foreign_keys=ON", "journal_mode=WAL", "synchronous=NORMAL")
 _AT_ONCE = 500
 
@@ -77,7 +80,7 @@ class TurnStore:
             "queue_name": QUEUES[turn.phase],
             "workflow_id": workflow_id(turn.task_id, turn.number, turn.phase),
             "queue_partition_key": turn.namespace,
-            "priority": _MIDDLE - turn.priority,
+            "priority": 2 * (_MIDDLE - turn.priority) - turn.begun,
         }
         if turn.not_before is not None:
             wait_s = (turn.not_before - now()).total_seconds()

@@ -153,15 +153,16 @@ async def test_a_namespace_never_runs_more_at_once_than_its_share(
     assert most == {"crowd": 2, "single": 1}
 
 
-async def test_what_is_more_urgent_comes_first_and_equals_in_order(
+async def test_what_is_more_urgent_comes_first_then_what_was_begun_and_equals_in_order(
     database: Database, store: TurnStore, tmp_path: Path
 ) -> None:
     names = {"t_low": -5, "t_first": 0, "t_second": 0, "t_high": 7}
     submit(database, store, *(queued(n, priority=p) for n, p in names.items()))
+    submit(database, store, queued("t_begun", started_at=now()))
     async with working(database, store, tmp_path, concurrency=1) as (_, hands):
-        await until(lambda: all(found(database, name).learning == "done" for name in names))
+        await until(lambda: all(found(database, n).learning == "done" for n in [*names, "t_begun"]))
     ran = [claim.task_id for claim in hands.seen if claim.phase == "run"]
-    assert ran == ["t_high", "t_first", "t_second", "t_low"]
+    assert ran == ["t_high", "t_begun", "t_first", "t_second", "t_low"]
 
 
 async def test_a_task_that_is_not_due_waits(

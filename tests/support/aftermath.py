@@ -201,7 +201,9 @@ class Aftermath:
             if again:
                 self._times(death).append(round(again[0] - death.at, 3))
             elif min(ended, default=0.0) > death.at and rows[name].status != "cancelled":
-                self._wrong(f"{name}: ended without being begun again after a death")
+                # One that was only cut off may come back before others have its task.
+                if death.blow != "cut":
+                    self._wrong(f"{name}: ended without being begun again after a death")
 
 
 def _moments(reader: Reader, status: str) -> list[float]:

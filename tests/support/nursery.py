@@ -96,15 +96,21 @@ def _main() -> None:
     os.environ["LANGGRAPH_STRICT_MSGPACK"] = "true"
     for name in (*_HEAVY, *_HEAVY_TOO):
         import_module(name)
+    living: set[int] = set()
     for line in sys.stdin:
         order = json.loads(line)
         if "ended" in order:
             answer = _ended(order["ended"])
+            if answer is not None:
+                living.discard(order["ended"])
         else:
             answer = os.fork()
             if not answer:
                 os._exit(_child(**order))
+            living.add(answer)
         print(json.dumps(answer), flush=True)  # noqa: T201 - to the other end of the pipe
+    for pid in living:  # the other end is gone, perhaps without a word
+        os.kill(pid, signal.SIGKILL)
 
 
 def _ended(pid: int) -> int | None:
