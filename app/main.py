@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 
 from app.api import (
+    agents,
     approvals,
     audit,
     description,
@@ -41,6 +42,7 @@ _PARTS = (
     approvals,
     schedules,
     webhooks,
+    agents,
     files,
     memory,
     models,

@@ -195,6 +195,8 @@ class TaskView(BaseModel):
     model: str | None
     """As asked for; None for the server's choice."""
     namespace: str
+    agent: str | None = None
+    """The standing agent that woke for it."""
     family: str
     metadata: JsonObject
     run_id: str
@@ -283,6 +285,7 @@ def task_view(task: TaskRow, *, worked_s: float) -> TaskView:
         acceptance=task.acceptance,
         model=task.model or None,
         namespace=task.namespace,
+        agent=task.agent_id,
         family=task.family,
         metadata=task.task_metadata,
         run_id=task.run_id,

@@ -33,11 +33,13 @@ from app.models import ModelDesk
 from app.namespaces import NamespaceService
 from app.rates import Rates
 from app.retention import Retention
+from app.rousing import Rouser
 from app.sandboxing import SandboxDesk
 from app.schedules import ScheduleService, Ticker
 from app.sender import Sender
 from app.settings import Settings
 from app.slots import FileLocks, SharedSlots
+from app.standing import AgentService
 from app.steering import SteeringService
 from app.tasks import TaskService
 from app.tidying import Checkpoints, tidy
@@ -83,6 +85,7 @@ class Runtime:
     retention: Retention
     schedules: ScheduleService
     webhooks: WebhookService
+    agents: AgentService
 
 
 @asynccontextmanager
@@ -114,22 +117,13 @@ async def open_runtime(
         stack.push_async_callback(worker.close)
         engine = _engine(ports, worker)
         ticker, sender = Ticker(database, engine), Sender(database, settings.webhook_hosts)
+        rouser = Rouser(database, engine)
         if work:
             await engine.start()
             stack.push_async_callback(engine.stop, settings.drain_s)
             warming = _warm(worker, models, sandboxes, memory)
-            for beside in (warming, ticker.run(), sender.run()):
+            for beside in (warming, ticker.run(), sender.run(), rouser.run()):
                 stack.push_async_callback(_stopped, asyncio.create_task(beside))
-        checks = Checks(
-            database=database,
-            home=home,
-            engine=engine,
-            models=models,
-            sandboxes=sandboxes,
-            memory_note=memory_note,
-            min_free_bytes=settings.min_free_bytes,
-            works=work,
-        )
         yield Runtime(
             settings=settings,
             home=home,
@@ -139,11 +133,12 @@ async def open_runtime(
             memory=memory,
             models=models,
             engine=engine,
-            checks=checks,
+            checks=_checks(ports, engine, memory_note, works=work),
             access=Access(database, _rates(settings)),
             namespaces=NamespaceService(database),
             retention=_retention(ports),
             schedules=ScheduleService(database, engine, ticker),
+            agents=AgentService(database, engine, rouser, models),
             webhooks=WebhookService(database, sender, settings.webhook_hosts),
         )
 
@@ -213,6 +208,19 @@ async def _slots(settings: Settings, home: Home, database: Database) -> AsyncGen
 def _direct(settings: Settings, database: Database) -> str:
     """Return the address of the server itself, where locks stay with their connection."""
     return settings.database_direct_url.replace("+psycopg", "") or dsn(database.engine)
+
+
+def _checks(ports: _Ports, engine: Engine, memory_note: str, *, works: bool) -> Checks:
+    return Checks(
+        database=ports.database,
+        home=ports.home,
+        engine=engine,
+        models=ports.models,
+        sandboxes=ports.sandboxes,
+        memory_note=memory_note,
+        min_free_bytes=ports.settings.min_free_bytes,
+        works=works,
+    )
 
 
 def _stop_at_once() -> None:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from app.cli.access_arguments import add_audit, add_keys, add_tidy
-from app.cli.automation_arguments import add_schedules
+from app.cli.automation_arguments import add_agents, add_schedules
 from app.cli.steering_arguments import add_approvals, add_budget
 
 _OVERVIEW = """\
@@ -28,6 +28,7 @@ _OF_A_NAMESPACE = frozenset(
         "app.cli.memory",
         "app.cli.approvals",
         "app.cli.schedules",
+        "app.cli.agents",
     }
 )
 """Modules whose commands look at the things of one namespace."""
@@ -60,6 +61,7 @@ def build_parser() -> ArgumentParser:
         _models,
         _sandboxes,
         _schedules,
+        _agents,
         _access,
         _doctor,
     ):
@@ -345,6 +347,11 @@ def _sandboxes(verbs: Verbs) -> None:
 def _schedules(verbs: Verbs) -> None:
     group = _group(verbs, "schedules", "tasks that come by themselves")
     add_schedules(partial(_verb, group), _number)
+
+
+def _agents(verbs: Verbs) -> None:
+    group = _group(verbs, "agents", "keep agents that wake, work, report and sleep")
+    add_agents(partial(_verb, group), _number)
 
 
 def _access(verbs: Verbs) -> None:

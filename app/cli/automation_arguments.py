@@ -37,3 +37,51 @@ def add_schedules(verb: Verb, number: Callable[..., Any]) -> None:
         parser.add_argument("id", metavar="ID")
         if run == "switch":
             parser.set_defaults(enabled=name == "resume")
+
+
+def add_agents(verb: Verb, number: Callable[..., Any]) -> None:
+    """Add the verbs of `strop agents`."""
+    parser = verb(
+        "create",
+        "keep an agent that wakes by itself, works, reports and sleeps",
+        "app.cli.agents:create",
+        'strop agents create "Watch the error log and report what is new" --every 3600',
+    )
+    parser.add_argument("instruction", metavar="TEXT", help="what it is there for")
+    when = parser.add_mutually_exclusive_group()
+    when.add_argument("--cron", metavar="LINE", help="five fields: minute hour day month weekday")
+    when.add_argument("--every", type=number(int, 0, above=True), metavar="S", help="seconds")
+    parser.add_argument("--timezone", default=None, metavar="ZONE", help="of --cron (UTC)")
+    parser.add_argument("--name", default="")
+    parser.add_argument("--model", default=None, metavar="NAME", help="a model for its tasks")
+    parser.add_argument(
+        "--usd-per-day",
+        type=number(float, 0, above=True),
+        default=None,
+        metavar="X",
+        help="what its model calls may cost in a day",
+    )
+    parser.add_argument(
+        "--wakes-per-day", type=number(int, 0, above=True), default=None, metavar="N"
+    )
+    verb("list", "list standing agents", "app.cli.agents:list_agents", "strop agents list")
+    for name, summary in (
+        ("show", "show one agent"),
+        ("pause", "let it and its present task sleep until it is resumed"),
+        ("resume", "let a paused agent go on"),
+        ("wake", "let it wake now, or as soon as its present task is over"),
+        ("tell", "put a message into its inbox"),
+        ("reports", "print what its wake-ups came to, newest first"),
+        ("delete", "stop it for good; its present task is cancelled, its tasks stay"),
+    ):
+        parser = verb(name, summary, f"app.cli.agents:{name}", _agent_example(name))
+        parser.add_argument("id", metavar="ID")
+        if name == "tell":
+            parser.add_argument("text", metavar="TEXT")
+        if name == "reports":
+            parser.add_argument("--limit", type=number(int, 0, above=True), default=5, metavar="N")
+
+
+def _agent_example(name: str) -> str:
+    words = ' "look at Tuesday, too"' if name == "tell" else ""
+    return f"strop agents {name} ag_4f9c{words}"

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, MetaData, inspect, text
 
-from app.db import access_tables, automation_tables, steering_tables
+from app.db import access_tables, agents_tables, automation_tables, steering_tables
 from app.errors import SettingsError
 from memory import tables as memory_tables
 from memory.postgres import lock
@@ -13,10 +13,10 @@ from memory.postgres import lock
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0006"
+HEAD = "0007"
 """The newest change; a test holds it against the scripts."""
 _SCRIPTS = Path(__file__).parent / "migrations"
-_PARTS = (access_tables, automation_tables, steering_tables)
+_PARTS = (access_tables, agents_tables, automation_tables, steering_tables)
 """Our tables; all of them are in one metadata."""
 
 

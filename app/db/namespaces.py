@@ -8,6 +8,8 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 
 from app.db import audit
 from app.db.access_tables import api_keys, namespaces
+from app.db.agents_tables import agents
+from app.db.automation_tables import schedules, webhooks
 from app.db.tables import files, model_calls, tasks
 from app.db.types import now
 from app.errors import TooManyError
@@ -85,6 +87,9 @@ def remove(connection: Connection, name: str) -> str:
         ("tasks", select(tasks.c.id).where(tasks.c.namespace == name)),
         ("files", select(files.c.id).where(files.c.namespace == name)),
         ("memory", select(entries.c.id).where(entries.c.namespace == name)),
+        ("schedules", select(schedules.c.id).where(schedules.c.namespace == name)),
+        ("webhooks", select(webhooks.c.id).where(webhooks.c.namespace == name)),
+        ("agents", select(agents.c.id).where(agents.c.namespace == name)),
         ("keys", live),
     ):
         if connection.execute(statement.limit(1)).first() is not None:
