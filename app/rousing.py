@@ -59,7 +59,8 @@ class Rouser:
             self._changed.clear()
             nap_s = _LONGEST_NAP_S
             try:
-                await self.tick()
+                if len(await self.tick()) == _AT_ONCE:
+                    continue
                 next_at = await self._database.read(standing.next_due)
                 if next_at is not None and next_at > self._clock():
                     nap_s = min(nap_s, (next_at - self._clock()).total_seconds())
@@ -145,11 +146,17 @@ def _awake(connection: Connection, row: AgentRow, moment: datetime, task_id: str
 def _refused(row: AgentRow, moment: datetime, refused: TooManyError) -> dict[str, Any]:
     own = isinstance(refused, _DaySpentError)
     rest_s = refused.retry_after_s if own else min(refused.retry_after_s, _REST_S)
-    return {
-        "rest_until": moment + timedelta(seconds=rest_s),
+    rest_until = moment + timedelta(seconds=rest_s)
+    values: dict[str, Any] = {
+        "rest_until": rest_until,
         "error_count": row.error_count + 1,
         "last_error": str(refused),
     }
+    if row.timing is not None:
+        # What comes due meanwhile is left out, but for what is due only once.
+        values["next_at"] = _next(row, rest_until)
+        values["wanted"] = row.wanted or values["next_at"] is None
+    return values
 
 
 def _woken(
@@ -194,17 +201,22 @@ def _check_day(row: AgentRow, used: Spent, moment: datetime) -> None:
         what = f"{row.wakes_per_day} wake-ups"
     elif row.usd_per_day is not None and row.usd_per_day - used.usd < _LEAST_USD:
         what = f"${row.usd_per_day:g}"
+    elif row.tokens_per_day is not None and used.tokens >= row.tokens_per_day:
+        what = f"{row.tokens_per_day} tokens"
     if what:
         message = f"the agent may have {what} a day, and has used them up"
         raise _DaySpentError(message, retry_after_s=until_midnight)
 
 
 def _within(budget: dict[str, Any], row: AgentRow, used: Spent) -> dict[str, Any]:
-    """Return the budget of a wake-up, which ends with the day's dollars."""
+    """Return the budget of a wake-up, which ends with the day's dollars and tokens."""
     bounded = {"on_limit": "end"} | budget
     if row.usd_per_day is not None:
         left = row.usd_per_day - used.usd
         bounded["usd"] = min(left, bounded.get("usd", left))
+    if row.tokens_per_day is not None:
+        rest = row.tokens_per_day - used.tokens
+        bounded["tokens"] = min(rest, bounded.get("tokens", rest))
     return bounded
 
 

@@ -8,15 +8,16 @@ from pydantic import BaseModel, Field
 from agents.approvals import Policy
 from app.db.records import Status, TaskRow
 from app.db.standing import AgentMessageRow, AgentRow, LiveTask, Spent
-from app.schemas import Budget, Shape, Text, Words
+from app.schemas import Budget, Number, Shape, Text, Whole, Words
 from app.timing import Timing
 
 MAX_INSTRUCTION_CHARS = 10_000
 MAX_MESSAGE_CHARS = 4000
 Name = Annotated[Words, Field(min_length=1, max_length=200)]
 Instruction = Annotated[Words, Field(min_length=1, max_length=MAX_INSTRUCTION_CHARS)]
-Dollars = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
-Wakes = Annotated[int, Field(gt=0, le=100_000)]
+Dollars = Annotated[Number, Field(gt=0, le=1e9, allow_inf_nan=False)]
+Tokens = Annotated[Whole, Field(gt=0, le=1_000_000_000)]
+Wakes = Annotated[Whole, Field(gt=0, le=100_000)]
 State = Literal["asleep", "working", "waiting", "paused"]
 """`waiting`: its task waits for a person, an approval or more budget."""
 _AT_WORK: frozenset[Status] = frozenset({"queued", "running"})
@@ -47,6 +48,8 @@ class AgentRequest(Shape):
     task: AgentTask = AgentTask()
     usd_per_day: Dollars | None = None
     """What its model calls may cost in a day of UTC."""
+    tokens_per_day: Tokens | None = None
+    """What its model calls may read and write in a day of UTC."""
     wakes_per_day: Wakes | None = None
     """How often it wakes in a day of UTC."""
     wake_on_message: bool = True
@@ -61,6 +64,7 @@ class AgentPatch(Shape):
     timing: Timing | None = None
     task: AgentTask | None = None
     usd_per_day: Dollars | None = None
+    tokens_per_day: Tokens | None = None
     wakes_per_day: Wakes | None = None
     wake_on_message: bool | None = None
 
@@ -81,6 +85,7 @@ class AgentView(BaseModel):
     timing: Timing | None
     task: AgentTask
     usd_per_day: float | None
+    tokens_per_day: int | None
     wakes_per_day: int | None
     wake_on_message: bool
     state: State
@@ -89,9 +94,12 @@ class AgentView(BaseModel):
     inbox: int
     """Messages that wait for the next wake-up."""
     usd_today: float
+    tokens_today: int
     wakes_today: int
     next_at: datetime | None
     """When it is due next; None when it is paused, or never is by itself."""
+    rest_until: datetime | None
+    """It does not wake before, since its day or a quota is used up; raising either wakes it."""
     last_at: datetime | None
     """When it woke last."""
     last_task_id: str | None
@@ -165,6 +173,7 @@ def agent_view(row: AgentRow, live: list[LiveTask], used: Spent, inbox: int) -> 
             "task_id": live[0].id if live else None,
             "inbox": inbox,
             "usd_today": used.usd,
+            "tokens_today": used.tokens,
             "wakes_today": used.wakes,
         }
     )

@@ -37,7 +37,7 @@ MOST = 1000
 """Agents of a namespace."""
 MOST_WAITING = 200
 """Messages that wait in an inbox."""
-_MAY_BE_NULL = frozenset({"timing", "usd_per_day", "wakes_per_day"})
+_MAY_BE_NULL = frozenset({"timing", "usd_per_day", "tokens_per_day", "wakes_per_day"})
 
 
 class AgentService:
@@ -124,22 +124,12 @@ class AgentService:
         """
         if patch.task is not None:
             await self._check(patch.task)
-        given = patch.model_dump(exclude_unset=True, exclude={"task", "timing"})
-        values: dict[str, Any] = {
-            name: value
-            for name, value in given.items()
-            if value is not None or name in _MAY_BE_NULL
-        }
 
         def work(connection: Connection) -> AgentView:
             row = _locked(connection, agent_id, namespace)
-            if patch.task is not None:
-                values["task"] = _stored(patch.task)
-            if "timing" in patch.model_fields_set:
-                values["timing"] = patch.timing.model_dump(mode="json") if patch.timing else None
-                values["next_at"] = _first(patch.timing, now(), row.created_at)
+            values = _changes(patch, row)
             if values:
-                values["rest_until"] = None
+                values = _roused(row) | values
                 standing.change(connection, row.id, values)
                 audit.note(connection, "agent.changed", row.id, namespace=namespace)
             return _view(connection, replace(row, **values))
@@ -224,9 +214,10 @@ class AgentService:
             if row.paused:
                 message = "the agent is paused; resume it first"
                 raise ConflictError(message)
-            standing.change(connection, row.id, {"wanted": True, "rest_until": None})
+            values = _roused(row) | {"wanted": True}
+            standing.change(connection, row.id, values)
             audit.note(connection, "agent.woken", row.id, namespace=namespace)
-            return _view(connection, row)
+            return _view(connection, replace(row, **values))
 
         return await self._changed(work)
 
@@ -304,7 +295,7 @@ class AgentService:
         return result
 
     def _switch(self, connection: Connection, row: AgentRow, *, paused: bool) -> AgentView:
-        values: dict[str, Any] = {"paused": paused, "rest_until": None}
+        values: dict[str, Any] = {"paused": paused, **_roused(row)}
         if row.paused and not paused and row.timing is not None:
             timing = Timing.model_validate(row.timing)
             values["next_at"] = timing.following(now(), row.created_at)
@@ -322,6 +313,28 @@ def _view(connection: Connection, row: AgentRow) -> AgentView:
         standing.spent(connection, row.id, day_of(now())),
         standing.count_waiting(connection, row.id),
     )
+
+
+def _roused(row: AgentRow) -> dict[str, Any]:
+    """Return what ends an agent's rest, during which its due times were left out."""
+    values: dict[str, Any] = {"rest_until": None}
+    if row.rest_until is not None and row.timing is not None:
+        timing = Timing.model_validate(row.timing)
+        values["next_at"] = timing.following(now(), row.created_at)
+    return values
+
+
+def _changes(patch: AgentPatch, row: AgentRow) -> dict[str, Any]:
+    given = patch.model_dump(exclude_unset=True, exclude={"task", "timing"})
+    values: dict[str, Any] = {
+        name: value for name, value in given.items() if value is not None or name in _MAY_BE_NULL
+    }
+    if patch.task is not None:
+        values["task"] = _stored(patch.task)
+    if "timing" in patch.model_fields_set:
+        values["timing"] = patch.timing.model_dump(mode="json") if patch.timing else None
+        values["next_at"] = _first(patch.timing, now(), row.created_at)
+    return values
 
 
 def _stored(task: AgentTask) -> dict[str, Any]:

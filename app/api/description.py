@@ -18,6 +18,7 @@ _TAGS = {
     "approvals": "Tool calls that wait for a person's decision.",
     "schedules": "Tasks that come by themselves: cron in a time zone, an interval, or once.",
     "webhooks": "Tell other programs how tasks fare.",
+    "agents": "Standing agents, which wake, work, report and sleep.",
     "files": "Hand files in before the task that needs them.",
     "memory": "What was learned, where it came from, and what it is worth.",
     "models": "Which model answers, and which can be named.",

@@ -2,38 +2,39 @@
 
 from argparse import Namespace
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from app.cli.exits import CliError, Exit
 from app.cli.text import one_line, say, say_json, table
-from app.schemas_agents import AgentRequest, AgentView
+from app.schemas import Shape
+from app.schemas_agents import AgentPatch, AgentRequest, AgentView
 from app.settings import load_settings
 from app.standing import AgentService
 from app.wiring import open_runtime
 
+S = TypeVar("S", bound=Shape)
 Verb = Callable[[AgentService], Awaitable[AgentView]]
 
 
 async def create(args: Namespace) -> int:
     """Make an agent."""
-    timing = {"cron": args.cron, "interval_s": args.every, "timezone": args.timezone}
-    given = {name: value for name, value in timing.items() if value is not None}
-    fields: dict[str, Any] = {
-        "name": args.name or one_line(args.instruction, 60),
-        "instruction": args.instruction,
-        "timing": given or None,
-        "task": {"model": args.model} if args.model else {},
-        "usd_per_day": args.usd_per_day,
-        "wakes_per_day": args.wakes_per_day,
-    }
-    try:
-        request = AgentRequest.model_validate(fields)
-    except ValidationError as error:
-        wrong = "; ".join(item["msg"] for item in error.errors())
-        raise CliError(Exit.WRONG_USE, wrong) from None
+    fields = {"name": one_line(args.instruction, 60)} | _given(args)
+    request = _read(AgentRequest, fields | {"instruction": args.instruction})
     return await _one(args, lambda agents: agents.create(request, namespace=args.namespace))
+
+
+async def change(args: Namespace) -> int:
+    """Change what was given of an agent."""
+    fields = _given(args)
+    if args.instruction:
+        fields["instruction"] = args.instruction
+    if not fields:
+        message = "say what is to be other; see: strop agents change --help"
+        raise CliError(Exit.WRONG_USE, message)
+    patch = _read(AgentPatch, fields)
+    return await _one(args, lambda agents: agents.change(args.id, patch, namespace=args.namespace))
 
 
 async def list_agents(args: Namespace) -> int:
@@ -119,6 +120,28 @@ async def delete(args: Namespace) -> int:
     return Exit.DONE
 
 
+def _given(args: Namespace) -> dict[str, Any]:
+    """Return what the command line says about an agent, as the API takes it."""
+    timing = {"cron": args.cron, "interval_s": args.every, "timezone": args.timezone}
+    fields: dict[str, Any] = {
+        "name": args.name,
+        "timing": {name: value for name, value in timing.items() if value is not None} or None,
+        "task": {"model": args.model} if args.model else None,
+        "usd_per_day": args.usd_per_day,
+        "tokens_per_day": args.tokens_per_day,
+        "wakes_per_day": args.wakes_per_day,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _read(shape: type[S], fields: dict[str, Any]) -> S:
+    try:
+        return shape.model_validate(fields)
+    except ValidationError as error:
+        wrong = "; ".join(item["msg"] for item in error.errors())
+        raise CliError(Exit.WRONG_USE, wrong) from None
+
+
 async def _one(args: Namespace, verb: Verb) -> int:
     """Do something with an agent and print it."""
     async with open_runtime(load_settings(), work=False) as runtime:
@@ -129,8 +152,9 @@ async def _one(args: Namespace, verb: Verb) -> int:
     say(f"{item.id}  {item.state}  {item.name}")
     say(f"is there to: {item.instruction}")
     say(f"next: {item.next_at or 'when it is told something or asked to'}")
-    used = f"today: ${item.usd_today:.4f}, {item.wakes_today} wake-ups"
+    used = f"today: ${item.usd_today:.4f}, {item.tokens_today} tokens, {item.wakes_today} wake-ups"
     say(used + (f"; {item.inbox} messages wait" if item.inbox else ""))
     if item.last_error:
-        say(f"last error: {item.last_error}")
+        rests = f"; it rests until {item.rest_until}" if item.rest_until else ""
+        say(f"last error: {item.last_error}{rests}")
     return Exit.DONE

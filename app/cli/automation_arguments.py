@@ -48,22 +48,16 @@ def add_agents(verb: Verb, number: Callable[..., Any]) -> None:
         'strop agents create "Watch the error log and report what is new" --every 3600',
     )
     parser.add_argument("instruction", metavar="TEXT", help="what it is there for")
-    when = parser.add_mutually_exclusive_group()
-    when.add_argument("--cron", metavar="LINE", help="five fields: minute hour day month weekday")
-    when.add_argument("--every", type=number(int, 0, above=True), metavar="S", help="seconds")
-    parser.add_argument("--timezone", default=None, metavar="ZONE", help="of --cron (UTC)")
-    parser.add_argument("--name", default="")
-    parser.add_argument("--model", default=None, metavar="NAME", help="a model for its tasks")
-    parser.add_argument(
-        "--usd-per-day",
-        type=number(float, 0, above=True),
-        default=None,
-        metavar="X",
-        help="what its model calls may cost in a day",
+    _add_agent_options(parser, number)
+    parser = verb(
+        "change",
+        "change an agent; what is left out stays",
+        "app.cli.agents:change",
+        "strop agents change ag_4f9c --usd-per-day 5",
     )
-    parser.add_argument(
-        "--wakes-per-day", type=number(int, 0, above=True), default=None, metavar="N"
-    )
+    parser.add_argument("id", metavar="ID")
+    parser.add_argument("--instruction", default=None, metavar="TEXT", help="what it is there for")
+    _add_agent_options(parser, number)
     verb("list", "list standing agents", "app.cli.agents:list_agents", "strop agents list")
     for name, summary in (
         ("show", "show one agent"),
@@ -80,6 +74,28 @@ def add_agents(verb: Verb, number: Callable[..., Any]) -> None:
             parser.add_argument("text", metavar="TEXT")
         if name == "reports":
             parser.add_argument("--limit", type=number(int, 0, above=True), default=5, metavar="N")
+
+
+def _add_agent_options(parser: ArgumentParser, number: Callable[..., Any]) -> None:
+    when = parser.add_mutually_exclusive_group()
+    when.add_argument("--cron", metavar="LINE", help="five fields: minute hour day month weekday")
+    when.add_argument("--every", type=number(int, 0, above=True), metavar="S", help="seconds")
+    parser.add_argument("--timezone", default=None, metavar="ZONE", help="of --cron (UTC)")
+    parser.add_argument("--name", default=None)
+    parser.add_argument("--model", default=None, metavar="NAME", help="a model for its tasks")
+    parser.add_argument(
+        "--usd-per-day",
+        type=number(float, 0, above=True),
+        default=None,
+        metavar="X",
+        help="what its model calls may cost in a day",
+    )
+    parser.add_argument(
+        "--tokens-per-day", type=number(int, 0, above=True), default=None, metavar="N"
+    )
+    parser.add_argument(
+        "--wakes-per-day", type=number(int, 0, above=True), default=None, metavar="N"
+    )
 
 
 def _agent_example(name: str) -> str:

@@ -15,6 +15,7 @@ agents = Table(
     Column("task", JSON, nullable=False),
     Column("timing", JSON),
     Column("usd_per_day", Float),
+    Column("tokens_per_day", Integer),
     Column("wakes_per_day", Integer),
     Column("wake_on_message", Boolean, nullable=False),
     Column("paused", Boolean, nullable=False),

@@ -37,6 +37,7 @@ class AgentRow:
     timing: JsonObject | None = None
     """None when it wakes only for messages, or when it is asked to."""
     usd_per_day: float | None = None
+    tokens_per_day: int | None = None
     wakes_per_day: int | None = None
     wake_on_message: bool = True
     paused: bool = False
@@ -80,6 +81,7 @@ class Spent:
     """What an agent has used since some moment."""
 
     usd: float
+    tokens: int
     wakes: int
 
 
@@ -180,14 +182,20 @@ def live(connection: Connection, agent_id: str) -> list[LiveTask]:
 
 def spent(connection: Connection, agent_id: str, since: datetime) -> Spent:
     """Return what an agent has used since a moment."""
-    usd = (
-        select(func.coalesce(func.sum(model_calls.c.usd), 0.0))
+    tokens = model_calls.c.prompt_tokens + model_calls.c.completion_tokens
+    calls = (
+        select(
+            func.coalesce(func.sum(model_calls.c.usd), 0.0).label("usd"),
+            func.coalesce(func.sum(tokens), 0).label("tokens"),
+        )
         .join(tasks, tasks.c.id == model_calls.c.task_id)
         .where(tasks.c.agent_id == agent_id, model_calls.c.at >= since)
     )
     wakes = select(func.count()).where(tasks.c.agent_id == agent_id, tasks.c.created_at >= since)
+    used = connection.execute(calls).one()
     return Spent(
-        usd=float(connection.execute(usd).scalar_one()),
+        usd=float(used.usd),
+        tokens=int(used.tokens),
         wakes=int(connection.execute(wakes).scalar_one()),
     )
 

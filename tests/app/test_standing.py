@@ -228,6 +228,47 @@ async def test_an_agent_sleeps_until_tomorrow_when_its_day_is_spent(office: Offi
     assert (await office.get(agent_id)).last_error is None
 
 
+async def test_an_agent_sleeps_when_its_tokens_are_spent_and_wakes_when_they_are_raised(
+    office: Office,
+) -> None:
+    agent_id = await office.make(tokens_per_day=2, timing=None)
+    await office.service.wake(agent_id, namespace="default")
+    task = await office.wake_up()
+    assert task.budget == {"on_limit": "end", "tokens": 2}
+    office.costs(task.id, 0.0)
+    office.end(task.id)
+    await office.service.tell(agent_id, "hello", namespace="default")
+    assert await office.rouser.tick() == []
+    seen = await office.get(agent_id)
+    assert "2 tokens a day" in (seen.last_error or "")
+    assert (seen.tokens_today, seen.inbox) == (2, 1)
+    assert seen.rest_until is not None
+    await office.service.change(agent_id, AgentPatch(tokens_per_day=3), namespace="default")
+    raised = await office.wake_up()
+    assert raised.budget["tokens"] == 1
+    assert "hello" in raised.instruction
+
+
+async def test_due_times_of_a_rest_are_left_out_but_for_what_is_due_once(office: Office) -> None:
+    office.clock.now = datetime.now(UTC).replace(hour=5, minute=0) + timedelta(days=1)
+    at = office.clock.now + timedelta(hours=4)
+    timings = ({"cron": "0 7,8 * * *"}, {"at": at.isoformat()})
+    daily, once = [await office.make(wakes_per_day=1, timing=timing) for timing in timings]
+    for agent_id in (daily, once):
+        await office.service.wake(agent_id, namespace="default")
+    for task_id in await office.rouser.tick():
+        born = update(task_rows).where(task_rows.c.id == task_id)
+        office.database.run_sync(lambda c, b=born: c.execute(b.values(created_at=office.clock())))
+        office.end(task_id)
+    office.clock.advance(5 * 3600)
+    assert await office.rouser.tick() == []
+    assert (await office.get(daily)).rest_until is not None
+    office.clock.now = office.clock.now.replace(hour=0) + timedelta(days=1, minutes=1)
+    assert (await office.wake_up()).agent_id == once
+    office.clock.advance(7 * 3600)
+    assert (await office.wake_up()).agent_id == daily
+
+
 async def test_a_number_of_wake_ups_a_day_is_kept_to(office: Office) -> None:
     agent_id = await office.make(wakes_per_day=1, timing=None)
     await office.service.wake(agent_id, namespace="default")

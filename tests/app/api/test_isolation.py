@@ -56,6 +56,18 @@ async def _schedule(client: httpx.AsyncClient, red: dict[str, str]) -> str:
     return made.json()["id"]
 
 
+async def _watchers(client: httpx.AsyncClient, red: dict[str, str]) -> dict[str, str]:
+    """Let the namespace red have a webhook and an agent; return their ids by path parameter."""
+    hook = {"url": "https://example.org/crimson"}
+    agent = {"name": "crimson", "instruction": "crimson business"}
+    ids: dict[str, str] = {}
+    for name, what, body in (("{webhook_id}", "webhooks", hook), ("{agent_id}", "agents", agent)):
+        made = await client.post(f"/api/v1/{what}", json=body, headers=red)
+        assert made.status_code == 201, made.text
+        ids[name] = made.json()["id"]
+    return ids
+
+
 async def test_no_route_betrays_what_another_namespace_has(
     tmp_path: Path, subtests: pytest.Subtests
 ) -> None:
@@ -68,10 +80,7 @@ async def test_no_route_betrays_what_another_namespace_has(
         blue = await _key(client, admin, namespace="blue", scopes=SCOPES)
         task_id, file_id, entry_id = await _things(app, client, red)
         schedule_id = await _schedule(client, red)
-        hook = {"url": "https://example.org/crimson"}
-        made = await client.post("/api/v1/webhooks", json=hook, headers=red)
-        assert made.status_code == 201, made.text
-        webhook_id = made.json()["id"]
+        others = await _watchers(client, red)
         seen = await client.get(f"/api/v1/tasks/{task_id}", headers=red)
         assert seen.status_code == 200
         assert (await client.get(f"/api/v1/memory/tips/{entry_id}", headers=red)).status_code == 200
@@ -81,15 +90,17 @@ async def test_no_route_betrays_what_another_namespace_has(
                 continue
             place = path.replace("{task_id}", task_id).replace("{entry_id}", entry_id)
             place = place.replace("{name}", "secret.txt").replace("{schedule_id}", schedule_id)
-            place = place.replace("{webhook_id}", webhook_id)
+            for name, value in others.items():
+                place = place.replace(name, value)
             for method in operations.keys() & METHODS:
                 with subtests.test(method=method, path=path):
-                    body = {"text": "hello"} if path.endswith("/messages") else None
+                    told = path.endswith(("/messages", "/inbox"))
+                    body = {"text": "hello"} if told else None
                     response = await client.request(method, place, json=body, headers=blue)
                     assert response.status_code < 500
                     said = json.dumps(response.text.replace(task_id, "").replace(entry_id, ""))
                     assert "crimson" not in said
-                    if any(name in path for name in ("{task_id}", "{schedule_id}", "{webhook_id}")):
+                    if any(name in path for name in ("{task_id}", "{schedule_id}", *others)):
                         assert response.status_code in {404, 422}, response.text
                     if response.status_code == 200:
                         assert task_id not in response.text

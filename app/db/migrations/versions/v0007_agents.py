@@ -20,6 +20,7 @@ def upgrade() -> None:
         sa.Column("task", sa.JSON(), nullable=False),
         sa.Column("timing", sa.JSON(), nullable=True),
         sa.Column("usd_per_day", sa.Float(), nullable=True),
+        sa.Column("tokens_per_day", sa.Integer(), nullable=True),
         sa.Column("wakes_per_day", sa.Integer(), nullable=True),
         sa.Column("wake_on_message", sa.Boolean(), nullable=False),
         sa.Column("paused", sa.Boolean(), nullable=False),
