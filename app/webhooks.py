@@ -17,6 +17,7 @@ from app.errors import ConflictError, InvalidInputError, NotFoundError
 from app.posting import PostError, check_url
 from app.schemas_webhooks import (
     DeliveryPage,
+    DeliveryView,
     NewWebhook,
     WebhookPage,
     WebhookRequest,
@@ -118,15 +119,33 @@ class WebhookService:
         """
 
         def work(connection: Connection) -> str:
-            row = _found(webhook_id, namespace, connection)
-            if not row.enabled:
-                message = f"the webhook is disabled: {row.disabled_because}; make a new one"
-                raise ConflictError(message)
+            row = _enabled(webhook_id, namespace, connection)
             return webhooks.queue(connection, row.id, "test", {"webhook_id": row.id}, None)
 
         delivery_id = await self._database.run(work)
         self._sender.look()
         return delivery_id
+
+    async def redeliver(self, webhook_id: str, delivery_id: str, *, namespace: str) -> DeliveryView:
+        """Send a delivery once more, at once, under the same id.
+
+        Raises:
+            NotFoundError: the namespace has no such webhook, or that no such delivery.
+            ConflictError: nothing is sent to it any more.
+        """
+
+        def work(connection: Connection) -> DeliveryView:
+            row = _enabled(webhook_id, namespace, connection)
+            delivery = webhooks.again(connection, row.id, delivery_id)
+            if delivery is None:
+                message = f"the webhook has no delivery {delivery_id[:100]!r}"
+                raise NotFoundError(message)
+            audit.note(connection, "webhook.redelivered", delivery.id, namespace=namespace)
+            return delivery_view(delivery)
+
+        made = await self._database.run(work)
+        self._sender.look()
+        return made
 
     async def deliveries(
         self, webhook_id: str, *, namespace: str, cursor: str | None, limit: int
@@ -148,6 +167,14 @@ class WebhookService:
             if len(rows) > limit
             else None,
         )
+
+
+def _enabled(webhook_id: str, namespace: str, connection: Connection) -> WebhookRow:
+    row = _found(webhook_id, namespace, connection)
+    if not row.enabled:
+        message = f"the webhook is disabled: {row.disabled_because}; make a new one"
+        raise ConflictError(message)
+    return row
 
 
 def _found(webhook_id: str, namespace: str, connection: Connection) -> WebhookRow:

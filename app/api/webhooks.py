@@ -10,6 +10,7 @@ from app.api.problems import RESPONSES
 from app.api.runtime import RuntimeOf
 from app.schemas_webhooks import (
     DeliveryPage,
+    DeliveryView,
     NewWebhook,
     WebhookPage,
     WebhookRequest,
@@ -72,3 +73,11 @@ async def list_deliveries(
 async def test_webhook(webhook_id: str, runtime: RuntimeOf, caller: Writer) -> Queued:
     """Send a message that tells nothing."""
     return Queued(delivery_id=await runtime.webhooks.test(webhook_id, namespace=caller.namespace))
+
+
+@router.post("/{webhook_id}/deliveries/{delivery_id}/redeliver", status_code=202)
+async def redeliver_webhook(
+    webhook_id: str, delivery_id: str, runtime: RuntimeOf, caller: Writer
+) -> DeliveryView:
+    """Send a delivery once more, at once, under the same id."""
+    return await runtime.webhooks.redeliver(webhook_id, delivery_id, namespace=caller.namespace)

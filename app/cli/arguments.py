@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from app.cli.access_arguments import add_audit, add_keys, add_tidy
-from app.cli.automation_arguments import add_agents, add_schedules
+from app.cli.automation_arguments import add_agents, add_schedules, add_webhooks
 from app.cli.steering_arguments import add_approvals, add_budget
 
 _OVERVIEW = """\
@@ -29,6 +29,7 @@ _OF_A_NAMESPACE = frozenset(
         "app.cli.approvals",
         "app.cli.schedules",
         "app.cli.agents",
+        "app.cli.webhooks",
     }
 )
 """Modules whose commands look at the things of one namespace."""
@@ -61,6 +62,7 @@ def build_parser() -> ArgumentParser:
         _models,
         _sandboxes,
         _schedules,
+        _webhooks,
         _agents,
         _access,
         _doctor,
@@ -347,6 +349,11 @@ def _sandboxes(verbs: Verbs) -> None:
 def _schedules(verbs: Verbs) -> None:
     group = _group(verbs, "schedules", "tasks that come by themselves")
     add_schedules(partial(_verb, group), _number)
+
+
+def _webhooks(verbs: Verbs) -> None:
+    group = _group(verbs, "webhooks", "tell other programs how tasks fare")
+    add_webhooks(partial(_verb, group), _number)
 
 
 def _agents(verbs: Verbs) -> None:

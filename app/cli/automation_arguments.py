@@ -39,6 +39,40 @@ def add_schedules(verb: Verb, number: Callable[..., Any]) -> None:
             parser.set_defaults(enabled=name == "resume")
 
 
+def add_webhooks(verb: Verb, number: Callable[..., Any]) -> None:
+    """Add the verbs of `strop webhooks`."""
+    parser = verb(
+        "add",
+        "tell another program of new statuses of tasks; the secret is shown this once",
+        "app.cli.webhooks:add",
+        "strop webhooks add https://example.org/strop --status succeeded --status failed",
+    )
+    parser.add_argument("url", metavar="URL", help="where to post; http or https")
+    parser.add_argument(
+        "--status",
+        action="append",
+        default=[],
+        metavar="STATUS",
+        help="what is told (everything); may be repeated",
+    )
+    verb("list", "list webhooks", "app.cli.webhooks:list_webhooks", "strop webhooks list")
+    for name, summary in (
+        ("show", "show one webhook, without its secret"),
+        ("remove", "delete a webhook and what waits for it"),
+        ("test", "send it a message that tells nothing"),
+        ("deliveries", "print what was sent to it and what became of it, newest first"),
+        ("redeliver", "send a delivery once more, under the same id"),
+    ):
+        words = " d_81b2" if name == "redeliver" else ""
+        example = f"strop webhooks {name} w_4f9c{words}"
+        parser = verb(name, summary, f"app.cli.webhooks:{name}", example)
+        parser.add_argument("id", metavar="ID")
+        if name == "deliveries":
+            parser.add_argument("--limit", type=number(int, 0, above=True), default=20, metavar="N")
+        if name == "redeliver":
+            parser.add_argument("delivery", metavar="DELIVERY", help="its id; see deliveries")
+
+
 def add_agents(verb: Verb, number: Callable[..., Any]) -> None:
     """Add the verbs of `strop agents`."""
     parser = verb(

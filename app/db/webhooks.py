@@ -156,6 +156,15 @@ def settle(connection: Connection, taken: DeliveryRow, values: dict[str, Any]) -
     )
 
 
+def again(connection: Connection, webhook_id: str, delivery_id: str) -> DeliveryRow | None:
+    """Make a delivery due at once, settled or not; None when the webhook has none of that id."""
+    mine = (deliveries.c.id == delivery_id) & (deliveries.c.webhook_id == webhook_id)
+    due: dict[str, Any] = {"state": "pending", "next_at": now(), "settled_at": None}
+    statement = update(deliveries).where(mine).values(**due).returning(*deliveries.c)
+    row = connection.execute(statement).mappings().first()
+    return None if row is None else DeliveryRow(**columns(row))
+
+
 def of_webhook(
     connection: Connection, webhook_id: str, before: tuple[datetime, str] | None, limit: int
 ) -> list[DeliveryRow]:

@@ -188,6 +188,23 @@ async def test_a_receiver_that_is_gone_is_asked_nothing_more(
         await service.test(hook.id, namespace="default")
 
 
+async def test_what_was_given_up_or_delivered_can_be_sent_once_more(
+    service: WebhookService, sender: Sender, receiver: Receiver, clock: Clock
+) -> None:
+    hook, other = await _hook(service, receiver), await _hook(service, receiver)
+    delivery_id = await service.test(hook.id, namespace="default")
+    clock.now += timedelta(seconds=1)
+    assert await sender.drain() == 1
+    again = await service.redeliver(hook.id, delivery_id, namespace="default")
+    assert (again.state, again.attempts) == ("pending", 1)
+    clock.now += timedelta(seconds=1)
+    assert await sender.drain() == 1
+    assert await _states(service, hook.id) == [("delivered", 2)]
+    assert len({headers["webhook-id"] for headers, _ in receiver.got}) == 1
+    with pytest.raises(NotFoundError, match="no delivery"):
+        await service.redeliver(other.id, delivery_id, namespace="default")
+
+
 async def test_a_redirect_is_not_followed(
     service: WebhookService, sender: Sender, receiver: Receiver, clock: Clock
 ) -> None:
