@@ -3,15 +3,26 @@
 import asyncio
 import shutil
 from collections import Counter
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from functools import partial
+from typing import Protocol
+
+from sqlalchemy import Connection
 
 from app.db import retention
 from app.db.retention import Rules
 from app.db.types import now
 from app.home import Home
 from memory.database import Database
+
+
+class Clear(Protocol):
+    """Removes some of what is old, and says how much; zero when there is no more."""
+
+    def __call__(self, connection: Connection, since: datetime) -> int:
+        """Remove a batch of what is from before."""
+        ...
 
 
 class Retention:
@@ -36,16 +47,23 @@ class Retention:
             while ids := await self._database.run(files):
                 await asyncio.to_thread(self._clear_files, ids)
                 _count(done, "files", len(ids), tell)
-        keys_since = moment - timedelta(days=self._rules.idempotency_days)
-        while removed := await self._database.run(partial(retention.clear_keys, since=keys_since)):
-            _count(done, "idempotency keys", removed, tell)
-        if self._rules.audit_days is not None:
-            audit = partial(
-                retention.clear_audit, since=moment - timedelta(days=self._rules.audit_days)
-            )
-            while removed := await self._database.run(audit):
-                _count(done, "audit lines", removed, tell)
+            inboxes = partial(retention.clear_inboxes, namespace=namespace, since=since)
+            while removed := await self._database.run(inboxes):
+                _count(done, "messages to agents", removed, tell)
+        for what, days, clear in self._records():
+            old = partial(clear, since=moment - timedelta(days=days))
+            while removed := await self._database.run(old):
+                _count(done, what, removed, tell)
         return done
+
+    def _records(self) -> Iterator[tuple[str, int, Clear]]:
+        """Give what is kept alike for all namespaces, for how many days, and what removes it."""
+        rules = self._rules
+        yield "idempotency keys", rules.idempotency_days, retention.clear_keys
+        yield "messages to webhooks", rules.record_days, retention.clear_deliveries
+        yield "due times", rules.record_days, retention.clear_occurrences
+        if rules.audit_days is not None:
+            yield "audit lines", rules.audit_days, retention.clear_audit
 
     def _clear_workspaces(self, ids: list[str]) -> None:
         for task_id in ids:

@@ -69,7 +69,7 @@ class SteeringService:
 
         Raises:
             NotFoundError: the namespace has none of that id.
-            ConflictError: it is in another state, or still being learned from.
+            ConflictError: it is in another state, still being learned from, or too old.
         """
 
         def work(connection: Connection) -> Turn | None:
@@ -79,6 +79,9 @@ class SteeringService:
                 raise ConflictError(message)
             if task.learning == "pending":
                 message = f"the task is {task.status} and is being learned from; try again shortly"
+                raise ConflictError(message)
+            if not steering.has_remains(connection, task.id):
+                message = "what the task left was removed, since it is old; submit it anew"
                 raise ConflictError(message)
             return self._enqueued(connection, steering.retry(connection, task))
 

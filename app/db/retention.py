@@ -4,11 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, delete, exists, or_, select, tuple_
+from sqlalchemy import Connection, delete, exists, func, or_, select, tuple_, update
 
 from app.db.access_tables import audit_log, namespaces
+from app.db.agents_tables import agent_messages, agents
+from app.db.automation_tables import deliveries, occurrences
 from app.db.records import TERMINAL
-from app.db.tables import events, files, idempotency_keys, steps, tasks
+from app.db.steering_tables import approvals, messages
+from app.db.tables import events, files, idempotency_keys, steps, tasks, tool_calls
 from memory.tables import evidence
 
 BATCH = 100
@@ -23,6 +26,8 @@ class Rules:
     """For namespaces that do not say so themselves."""
     idempotency_days: int = 30
     audit_days: int | None = None
+    record_days: int = 30
+    """For what came of due times and of messages to webhooks."""
 
 
 def cutoffs(connection: Connection, rules: Rules, moment: datetime) -> dict[str, datetime]:
@@ -33,7 +38,7 @@ def cutoffs(connection: Connection, rules: Rules, moment: datetime) -> dict[str,
 
 
 def clear_tasks(connection: Connection, namespace: str, since: datetime) -> list[str]:
-    """Remove events and steps of some tasks that ended before; return which tasks."""
+    """Remove events, steps, calls and words of some tasks that ended before; return which."""
     ids = list(
         connection.execute(
             select(tasks.c.id)
@@ -53,8 +58,64 @@ def clear_tasks(connection: Connection, namespace: str, since: datetime) -> list
         # The steps that a lesson was drawn from stay: they are its provenance.
         witness = exists().where(evidence.c.run_id == steps.c.run_id)
         connection.execute(delete(steps).where(steps.c.task_id.in_(ids), ~witness))
-        connection.execute(delete(events).where(events.c.task_id.in_(ids)))
+        for table in (events, messages, approvals):
+            connection.execute(delete(table).where(table.c.task_id.in_(ids)))
+        _blank_calls(connection, ids)
     return ids
+
+
+def _blank_calls(connection: Connection, ids: Sequence[str]) -> None:
+    """Remove what calls were about; that they were made is counted for good."""
+    mine = tool_calls.c.task_id.in_(ids)
+    ok = func.coalesce(tool_calls.c.record["ok"].as_boolean(), False)
+    for kept in (True, False):
+        values = {"arguments": {}, "record": {"ok": kept}}
+        which = update(tool_calls).where(mine, tool_calls.c.settled, ok if kept else ~ok)
+        connection.execute(which.values(**values))
+    connection.execute(update(tool_calls).where(mine, ~tool_calls.c.settled).values(arguments={}))
+
+
+def clear_inboxes(connection: Connection, namespace: str, since: datetime) -> int:
+    """Forget some of what agents were told and have taken in; return how many messages."""
+    newer = agent_messages.alias()
+    own = agent_messages.c
+    old = connection.execute(
+        select(own.agent_id, own.seq)
+        .join(agents, agents.c.id == own.agent_id)
+        .where(
+            agents.c.namespace == namespace,
+            own.task_id.is_not(None),
+            own.created_at < since,
+            # The newest stays: the next one is numbered after it.
+            exists().where(newer.c.agent_id == own.agent_id, newer.c.seq > own.seq),
+        )
+        .limit(BATCH)
+    ).all()
+    if old:
+        which = tuple_(own.agent_id, own.seq).in_([(row.agent_id, row.seq) for row in old])
+        connection.execute(delete(agent_messages).where(which))
+    return len(old)
+
+
+def clear_deliveries(connection: Connection, since: datetime) -> int:
+    """Forget some settled messages to webhooks; return how many."""
+    old = select(deliveries.c.id).where(deliveries.c.settled_at < since).limit(BATCH)
+    ids = list(connection.execute(old).scalars())
+    if ids:
+        connection.execute(delete(deliveries).where(deliveries.c.id.in_(ids)))
+    return len(ids)
+
+
+def clear_occurrences(connection: Connection, since: datetime) -> int:
+    """Forget what came of some due times; return of how many."""
+    own = occurrences.c
+    old = connection.execute(
+        select(own.schedule_id, own.due_at).where(own.due_at < since).limit(BATCH)
+    ).all()
+    if old:
+        which = tuple_(own.schedule_id, own.due_at).in_([tuple(row) for row in old])
+        connection.execute(delete(occurrences).where(which))
+    return len(old)
 
 
 def clear_files(connection: Connection, namespace: str, since: datetime) -> list[str]:

@@ -122,11 +122,6 @@ def happened(
     return connection.execute(statement).first() is not None
 
 
-def tidy(connection: Connection, before: datetime) -> None:
-    """Forget what came of due times before a moment."""
-    connection.execute(delete(occurrences).where(occurrences.c.due_at < before))
-
-
 def still_working(connection: Connection, task_id: str | None) -> bool:
     """Whether the task that a schedule made last is not over."""
     if task_id is None:

@@ -1,9 +1,10 @@
 """Pause, resume and retry tasks; whoever works on one meanwhile may write nothing more."""
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, exists, func, insert, select, update
 
 from app.db import audit, claims, events, turns
 from app.db.records import Status, TaskRow, Turn, columns
+from app.db.tables import events as events_of
 from app.db.tables import runs, tasks
 from app.db.types import now
 from models.messages import JsonObject
@@ -71,6 +72,11 @@ def rebudget(connection: Connection, task: TaskRow, budget: JsonObject) -> Turn 
     connection.execute(mine.values(budget=budget, paused_from=left))
     events.append(connection, task.id, "budget", {"budget": budget})
     return turns.requeue(connection, task.id, statuses=["waiting_budget"])
+
+
+def has_remains(connection: Connection, task_id: str) -> bool:
+    """Whether retention has left a task what a retry needs: every task has events until then."""
+    return bool(connection.execute(select(exists().where(events_of.c.task_id == task_id))).scalar())
 
 
 def retry(connection: Connection, task: TaskRow) -> Turn | None:

@@ -182,8 +182,3 @@ def next_due(connection: Connection) -> datetime | None:
     """Return when the next delivery is due."""
     statement = select(func.min(deliveries.c.next_at)).where(deliveries.c.state == "pending")
     return connection.execute(statement).scalar()
-
-
-def tidy(connection: Connection, before: datetime) -> None:
-    """Forget deliveries that were settled before a moment."""
-    connection.execute(delete(deliveries).where(deliveries.c.settled_at < before))
