@@ -15,7 +15,7 @@ from typing import BinaryIO, Protocol
 
 from sqlalchemy import Connection
 
-from app.db import files, namespaces
+from app.db import audit, files, namespaces
 from app.db.records import FileRow
 from app.db.types import now
 from app.errors import (
@@ -165,6 +165,7 @@ class FileShelf:
 def _register(connection: Connection, row: FileRow) -> None:
     namespaces.admit_bytes(connection, row.namespace, row.size)
     files.add(connection, row)
+    audit.note(connection, "file.stored", row.id, namespace=row.namespace)
 
 
 def place_files(home: Home, task_id: str, rows: Sequence[JsonObject]) -> Path:

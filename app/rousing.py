@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.db import standing, tasks
+from app.db import alarms, standing, tasks
 from app.db.claims import Enqueue
 from app.db.records import TaskRow
 from app.db.standing import AgentMessageRow, AgentRow, Spent
@@ -36,6 +36,8 @@ _MOST_MESSAGE_CHARS = 8000
 _MOST_REPORT_CHARS = 4000
 _REST_S = 300
 """The longest rest after a refusal by the namespace, whose quotas may be changed meanwhile."""
+_MANY_REFUSALS = 3
+"""By a quota, which may well be free again soon, until webhooks are told."""
 _LEAST_USD = 0.0001
 Clock = Callable[[], datetime]
 
@@ -111,6 +113,9 @@ def rouse(connection: Connection, agent_id: str, moment: datetime, enqueue: Enqu
                 create(connection, task, enqueue)
         except TooManyError as refused:
             values |= _refused(row, moment, refused)
+            before = 0 if isinstance(refused, _DaySpentError) else _MANY_REFUSALS - 1
+            if row.error_count == before:
+                alarms.rests(connection, replace(row, **values))
         else:
             task_id = task.id
             seqs = [message.seq for message in messages]

@@ -106,6 +106,8 @@ class AgentView(BaseModel):
     error_count: int
     """Wake-ups in a row that came to nothing, such as by a quota."""
     last_error: str | None
+    failed_in_a_row: int
+    """How many of its newest tasks failed, up to 20; at 3 webhooks are told `agent.failing`."""
     created_at: datetime
 
 
@@ -157,7 +159,9 @@ class ReportPage(BaseModel):
     """Pass it as `cursor` for the next page; None on the last one."""
 
 
-def agent_view(row: AgentRow, live: list[LiveTask], used: Spent, inbox: int) -> AgentView:
+def agent_view(
+    row: AgentRow, live: list[LiveTask], used: Spent, *, inbox: int, failures: int
+) -> AgentView:
     """Return an agent as the API gives it."""
     state: State = "asleep"
     if row.paused:
@@ -172,6 +176,7 @@ def agent_view(row: AgentRow, live: list[LiveTask], used: Spent, inbox: int) -> 
             "state": state,
             "task_id": live[0].id if live else None,
             "inbox": inbox,
+            "failed_in_a_row": failures,
             "usd_today": used.usd,
             "tokens_today": used.tokens,
             "wakes_today": used.wakes,

@@ -10,13 +10,16 @@ from app.db.webhooks import DeliveryRow, WebhookRow
 from app.schemas import Shape, Text
 from models.messages import JsonObject
 
+News = Literal["agent.resting", "agent.failing"]
+"""A standing agent rests, since its day or a quota is used up; or fails again and again."""
+
 
 class WebhookRequest(Shape):
     """A place that wants to be told."""
 
     url: Text = Field(min_length=8, max_length=2000)
-    statuses: tuple[Status, ...] = Field(default=(), max_length=9)
-    """Statuses of tasks that are told; all of them when empty."""
+    statuses: tuple[Status | News, ...] = Field(default=(), max_length=11)
+    """Statuses of tasks and news of standing agents that are told; all of them when empty."""
 
 
 class WebhookView(BaseModel):

@@ -37,6 +37,7 @@ MOST = 1000
 """Agents of a namespace."""
 MOST_WAITING = 200
 """Messages that wait in an inbox."""
+_MOST_FAILURES = 20
 _MAY_BE_NULL = frozenset({"timing", "usd_per_day", "tokens_per_day", "wakes_per_day"})
 
 
@@ -311,13 +312,14 @@ def _view(connection: Connection, row: AgentRow) -> AgentView:
         row,
         standing.live(connection, row.id),
         standing.spent(connection, row.id, day_of(now())),
-        standing.count_waiting(connection, row.id),
+        inbox=standing.count_waiting(connection, row.id),
+        failures=standing.failures(connection, row.id, _MOST_FAILURES),
     )
 
 
 def _roused(row: AgentRow) -> dict[str, Any]:
     """Return what ends an agent's rest, during which its due times were left out."""
-    values: dict[str, Any] = {"rest_until": None}
+    values: dict[str, Any] = {"rest_until": None, "error_count": 0, "last_error": None}
     if row.rest_until is not None and row.timing is not None:
         timing = Timing.model_validate(row.timing)
         values["next_at"] = timing.following(now(), row.created_at)

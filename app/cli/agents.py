@@ -154,6 +154,8 @@ async def _one(args: Namespace, verb: Verb) -> int:
     say(f"next: {item.next_at or 'when it is told something or asked to'}")
     used = f"today: ${item.usd_today:.4f}, {item.tokens_today} tokens, {item.wakes_today} wake-ups"
     say(used + (f"; {item.inbox} messages wait" if item.inbox else ""))
+    if item.failed_in_a_row:
+        say(f"failed in a row: {item.failed_in_a_row}")
     if item.last_error:
         rests = f"; it rests until {item.rest_until}" if item.rest_until else ""
         say(f"last error: {item.last_error}{rests}")

@@ -7,7 +7,7 @@ from typing import Literal
 from sqlalchemy import ColumnElement, Connection, and_, insert, or_, select, update
 
 from agents.approvals import ApprovalRequest, Kind, Verdict
-from app.db import events, turns
+from app.db import audit, events, turns
 from app.db.records import TaskRow, Turn, columns
 from app.db.steering_tables import approvals
 from app.db.tables import tasks
@@ -127,6 +127,7 @@ def decide(
     if edited is not None:
         told["edited"] = plain(edited)
     events.append(connection, row.task_id, "approval", told)
+    audit.note(connection, f"approval.{status}", row.id, namespace=row.namespace)
     return True
 
 

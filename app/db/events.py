@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Boolean, Connection, Update, bindparam, insert, select, update
 
-from app.db import webhooks
+from app.db import alarms, webhooks
 from app.db.records import EventRow, columns
 from app.db.tables import events, tasks
 from app.db.types import now, plain
@@ -89,6 +89,8 @@ def append(
     )
     if kind == "task":
         webhooks.tell(connection, task_id, int(row.last_seq), dict(data))
+        if data.get("status") == "failed":
+            alarms.failed(connection, task_id)
     usage = Usage(
         prompt_tokens=row.prompt_tokens,
         completion_tokens=row.completion_tokens,

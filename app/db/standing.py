@@ -200,6 +200,14 @@ def spent(connection: Connection, agent_id: str, since: datetime) -> Spent:
     )
 
 
+def failures(connection: Connection, agent_id: str, most: int, *, without: str = "") -> int:
+    """Return how many of an agent's newest wake-ups failed in a row, up to some number."""
+    mine = (tasks.c.agent_id == agent_id) & tasks.c.status.in_(TERMINAL) & (tasks.c.id != without)
+    newest = select(tasks.c.status).where(mine).order_by(tasks.c.created_at.desc()).limit(most)
+    statuses = list(connection.execute(newest).scalars())
+    return next((at for at, one in enumerate(statuses) if one != "failed"), len(statuses))
+
+
 def tell(connection: Connection, row: AgentMessageRow) -> AgentMessageRow:
     """Put a message into the inbox of a locked agent; return it with its number."""
     newest = select(func.coalesce(func.max(agent_messages.c.seq), 0)).where(

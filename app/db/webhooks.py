@@ -22,7 +22,7 @@ class WebhookRow:
     namespace: str
     url: str
     statuses: list[str]
-    """Statuses of tasks that are told; all of them when empty."""
+    """Statuses of tasks and news of agents that are told; all of them when empty."""
     secret: str
     enabled: bool = True
     disabled_because: str | None = None
@@ -104,6 +104,14 @@ def tell(connection: Connection, task_id: str, seq: int, data: JsonObject) -> No
             told = {"task_id": task_id, "namespace": row.namespace, "seq": seq, "status": status}
             told["end_reason"] = data.get("end_reason")
             queue(connection, row.id, f"task.{status}", told, task_id)
+
+
+def tell_news(connection: Connection, namespace: str, kind: str, data: JsonObject) -> None:
+    """Make the deliveries of news that are no task's status, for those who want them."""
+    mine = (webhooks.c.namespace == namespace) & webhooks.c.enabled.is_(True)
+    for row in connection.execute(select(webhooks.c.id, webhooks.c.statuses).where(mine)).all():
+        if not row.statuses or kind in row.statuses:
+            queue(connection, row.id, kind, data, None)
 
 
 def queue(

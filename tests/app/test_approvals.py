@@ -8,6 +8,7 @@ import pytest
 
 from app.callers import DEFAULT_NAMESPACE as NAMESPACE
 from app.db.approvals import ApprovalFilter
+from app.db.audit import AuditFilter
 from app.errors import ConflictError, InvalidInputError, NotFoundError
 from app.schemas import Budget, TaskRequest
 from app.schemas_approvals import ApprovalView, DecisionRequest
@@ -68,6 +69,8 @@ async def test_an_approved_call_is_made_once_with_the_approved_arguments(home: P
         said = DecisionRequest(decision="reject")
         with pytest.raises(ConflictError, match="approved already"):
             await runtime.approvals.decide(asked.id, said, namespace=NAMESPACE)
+        page = await runtime.namespaces.audit(AuditFilter(action="approval"))
+        assert [(line.action, line.object) for line in page] == [("approval.approved", asked.id)]
         kinds = await _kinds(runtime, task_id)
         assert (await runtime.tasks.get(task_id)).status == "succeeded"
     assert _log(home, task_id) == "once\n"

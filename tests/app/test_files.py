@@ -5,6 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.db import audit
+from app.db.audit import AuditFilter
 from app.errors import InvalidInputError, NotFoundError, TooLargeError
 from app.files import (
     MAX_NAME_BYTES,
@@ -54,10 +56,14 @@ def test_a_name_that_climbs_or_cannot_be_kept_is_refused(name: str) -> None:
         safe_name(name)
 
 
-async def test_a_file_is_kept_with_its_digest(shelf: FileShelf, home: Home) -> None:
+async def test_a_file_is_kept_with_its_digest(
+    shelf: FileShelf, home: Home, database: Database
+) -> None:
     row = await shelf.add("default", "a.csv", BytesUpload(b"1,2"))
     assert (row.name, row.size) == ("a.csv", 3)
     assert (home.files / row.id).read_bytes() == b"1,2"
+    [line] = await database.read(lambda c: audit.find(c, AuditFilter()))
+    assert (line.action, line.object) == ("file.stored", row.id)
     assert (home.files / row.id).stat().st_mode & 0o777 == 0o600
     assert await shelf.find("default", [row.id]) == [row]
 

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, insert, update
 
-from app.db import namespaces, standing, tasks
+from app.db import events, namespaces, standing, tasks, webhooks
 from app.db.agents_tables import agents
 from app.db.records import TERMINAL, TaskRow, Turn
 from app.db.tables import model_calls
@@ -289,6 +289,11 @@ async def test_a_quota_of_the_namespace_is_an_error_and_is_tried_again(office: O
     assert await office.rouser.tick() == []
     assert (await office.get(agent_id)).error_count == 1
     assert (await office.get(agent_id)).inbox == 1
+    hook = _hook(office)
+    for times in (1, 2, 3):
+        assert _told(office, hook) == ([("agent.resting", agent_id)] if times == 3 else [])
+        office.clock.advance(301)
+        assert await office.rouser.tick() == []
     office.database.run_sync(lambda c: c.execute(bound.values(tasks_per_day=None)))
     assert await office.rouser.tick() == []
     office.clock.advance(301)
@@ -353,6 +358,49 @@ async def test_what_another_version_wrote_is_an_error_and_stops_nobody_else(
     assert "change the agent" in (lost.last_error or "")
     office.database.run_sync(lambda c: c.execute(strange.values(timing={"cron": 7}, next_at=None)))
     office.database.run_sync(lambda c: standing.remove(c, broken))
+
+
+def _told(office: Office, hook: str) -> list[tuple[str, str]]:
+    page = office.database.read_sync(lambda c: webhooks.of_webhook(c, hook, None, 50))
+    return [(row.body["type"], row.body["data"]["agent_id"]) for row in reversed(page)]
+
+
+def _hook(office: Office, **given: Any) -> str:
+    fields: dict[str, Any] = {"id": "w_1", "namespace": "default", "url": "https://example.org/"}
+    fields |= {"statuses": ["agent.resting", "agent.failing"], "secret": "s"}
+    row = webhooks.WebhookRow(**fields | given, created_at=office.clock.now)
+    office.database.run_sync(lambda c: webhooks.add(c, row))
+    return row.id
+
+
+async def test_an_agent_that_rests_is_told_of_once(office: Office) -> None:
+    hook, deaf = _hook(office), _hook(office, id="w_2", statuses=["failed"])
+    elsewhere = _hook(office, id="w_3", namespace="blue", statuses=[])
+    agent_id = await office.make(wakes_per_day=1, timing={"interval_s": 1})
+    await office.service.wake(agent_id, namespace="default")
+    office.end((await office.wake_up()).id)
+    for _ in range(3):
+        office.clock.advance(2)
+        assert await office.rouser.tick() == []
+    assert _told(office, hook) == [("agent.resting", agent_id)]
+    assert _told(office, deaf) == _told(office, elsewhere) == []
+    await office.service.wake(agent_id, namespace="default")
+    assert await office.rouser.tick() == []
+    assert _told(office, hook) == [("agent.resting", agent_id)] * 2
+
+
+async def test_the_third_failure_in_a_row_is_told(office: Office) -> None:
+    hook, agent_id = _hook(office), await office.make(timing=None)
+    told: list[int] = []
+    for status in ("failed", "failed", "succeeded", "failed", "failed", "failed", "failed"):
+        await office.service.wake(agent_id, namespace="default")
+        task = await office.wake_up()
+        office.end(task.id, status=status)
+        said = {"status": status}
+        office.database.run_sync(lambda c, t=task, s=said: events.append(c, t.id, "task", s))
+        told.append(len(_told(office, hook)))
+    assert told == [0, 0, 0, 0, 0, 1, 1]
+    assert (await office.get(agent_id)).failed_in_a_row == 4
 
 
 _DOINGS = st.lists(
