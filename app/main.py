@@ -108,6 +108,7 @@ def create_app(
         BodyLimit,
         json_bytes=settings.json_limit_bytes,
         upload_bytes=settings.upload_limit_bytes + _MULTIPART_BYTES,
+        wait_s=settings.client_timeout_s,
     )
     app.add_middleware(SameOrigin, hosts={*LOOPBACK, settings.host, *settings.public_hosts})
     app.add_middleware(GZipMiddleware, minimum_size=_GZIP_BYTES, compresslevel=5)

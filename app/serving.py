@@ -13,6 +13,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from app import logs
+from app.connections import Bounds, allow_files, protocol
 from app.errors import SettingsError
 from app.main import create_app
 from app.settings import Settings
@@ -35,12 +36,16 @@ def run_server(settings: Settings, *, model: Model | None = None) -> None:
     _say(f"Strop listens on http://{host}:{port}")
     _say(f"Home: {settings.home_path}")
     app = create_app(settings, model=model, announce=_announce)
+    connections = min(settings.max_connections, allow_files())
+    bounds = Bounds(settings.client_timeout_s, connections)
     config = uvicorn.Config(
         app,
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=2,
         server_header=False,
+        http=protocol(bounds),
+        ws="none",
     )
     # Once it has stopped, uvicorn raises the signal again; being asked to stop is no failure.
     signal.signal(signal.SIGTERM, _stopped)

@@ -108,6 +108,13 @@ class Settings(BaseSettings):
     """Days for which the audit log is kept; None keeps it for good."""
     port: int = Field(default=8321, ge=0, le=65535)
     """0 takes a free one."""
+    client_timeout_s: float = Field(default=30.0, gt=0)
+    """How long a client may take to send a request's head, or its body beside a second for every
+    4 KiB, or to take in what waits for it."""
+    max_connections: int = Field(default=4096, gt=0)
+    """Connections held at once; fewer where the system allows fewer open files."""
+    database_wait_s: float = Field(default=5.0, gt=0)
+    """How long a request waits for others who write to the database."""
     plugins: Names = ()
     """Modules to import, which register tools and more."""
 
