@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -9,6 +10,7 @@ from ipaddress import ip_address
 from typing import cast
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
 from app import keys as tokens
 from app.callers import DEFAULT_NAMESPACE, LOCAL, Caller, Scope, act_as
@@ -17,10 +19,12 @@ from app.db.keys import KeyRow
 from app.db.types import now
 from app.errors import InvalidInputError, NotFoundError, TooManyError, UnauthorizedError
 from app.rates import Rates, Standing
-from memory.database import Database
+from memory.database import Database, patience
 
 _LOOK_S = 0.5
 """How soon a process sees that another one made the first key."""
+_NOTE_S = 0.1
+"""How long the note that a key was used waits for other writers."""
 _FAILURES_PER_MINUTE = 20
 """Refused sign-ins that are written down; more of them tell nothing new."""
 
@@ -80,7 +84,10 @@ class Access:
         if row is None or not right or not row.usable(moment):
             return None
         if keys.stale(row, moment):
-            await self._database.run(partial(keys.used, key_id=row.id, moment=moment))
+            # When it was used matters less than the request: a database that is busy, or
+            # full, still lets a key read.
+            with suppress(SQLAlchemyError), patience(_NOTE_S):
+                await self._database.run(partial(keys.used, key_id=row.id, moment=moment))
         return row
 
     async def _note_failure(self, token: tokens.Token | None, address: str | None) -> None:

@@ -71,8 +71,11 @@ class Checks:
 
     async def _disk(self) -> Check:
         usage = await asyncio.to_thread(shutil.disk_usage, self.home.path)
+        ok = usage.free >= self.min_free_bytes
         detail = f"{usage.free >> 20} MiB are free"
-        return Check(name="disk", ok=usage.free >= self.min_free_bytes, detail=detail)
+        if not ok:
+            detail += f", expected {self.min_free_bytes >> 20}; whoever runs it must free some space"
+        return Check(name="disk", ok=ok, detail=detail)
 
     def _engine(self) -> Check:
         if not self.works:

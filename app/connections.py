@@ -74,6 +74,7 @@ class _Deadlines:
     def data_received(self, data: bytes) -> None:
         """Read on; count what belongs to a head, and see when one is complete."""
         before = self.cycle
+        in_body = before is not None and before.more_body
         self._up.data_received(data)
         if self.transport.is_closing():
             return
@@ -82,7 +83,7 @@ class _Deadlines:
             self._stop(self._head_timer)
             self._head_timer = None
             return
-        if before is None or not before.more_body:
+        if not in_body:
             self._head_bytes += len(data)
         if self._head_bytes > _HEAD_BYTES:
             self._refuse(431, f"expected a request line and headers of at most {_HEAD_BYTES} bytes")
@@ -116,7 +117,10 @@ class _Deadlines:
             self._head_timer = self.loop.call_later(self.bounds.wait_s, self._late)
 
     def _late(self) -> None:
-        if self._head_bytes:
+        self._head_timer = None
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._await_head()  # what has begun to come is for later; the answer comes first
+        elif self._head_bytes:
             self._refuse(408, f"expected the whole head within {self.bounds.wait_s:g} seconds")
         else:
             self.transport.close()

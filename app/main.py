@@ -28,6 +28,7 @@ from app.api import (
 )
 from app.api.limits import BodyLimit
 from app.api.origin import LOOPBACK, SameOrigin
+from app.api.patience import Patience
 from app.api.watch import Watch
 from app.errors import SettingsError
 from app.metrics import Metrics
@@ -110,6 +111,7 @@ def create_app(
         upload_bytes=settings.upload_limit_bytes + _MULTIPART_BYTES,
         wait_s=settings.client_timeout_s,
     )
+    app.add_middleware(Patience, wait_s=settings.database_wait_s)
     app.add_middleware(SameOrigin, hosts={*LOOPBACK, settings.host, *settings.public_hosts})
     app.add_middleware(GZipMiddleware, minimum_size=_GZIP_BYTES, compresslevel=5)
     app.add_middleware(web.SecurityHeaders)

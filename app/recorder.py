@@ -14,7 +14,6 @@ from agents.approvals import Kind, Verdict
 from agents.state import CallRecord, Step
 from app.db import approvals, claims, messages, trace, waits
 from app.db.records import Claim
-from app.db.types import now
 from app.wakes import Wakes
 from memory.database import Database
 from models.messages import Usage
@@ -56,7 +55,7 @@ class SqlRecorder:
     async def elapsed_s(self) -> float:
         """Return the time the task has been worked on, in seconds, waiting excluded."""
         task = await self._database.run(partial(claims.own, claim=self._claim))
-        return claims.worked_s(task, now())
+        return claims.own_s(task, self._claim)
 
     async def said(self, *, after: int) -> list[tuple[int, str]]:
         """Return what the owner said after message number `after`: numbers and texts."""

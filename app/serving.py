@@ -20,6 +20,9 @@ from app.settings import Settings
 from app.wiring import Runtime, open_runtime
 from models.base import Model, ModelError
 
+_KEEP_ALIVE_S = 5
+"""How long a connection may be idle between two requests."""
+
 
 def run_server(settings: Settings, *, model: Model | None = None) -> None:
     """Serve until a signal, then let running tasks go on for a moment and put them back.
@@ -43,6 +46,7 @@ def run_server(settings: Settings, *, model: Model | None = None) -> None:
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=2,
+        timeout_keep_alive=max(1, min(_KEEP_ALIVE_S, int(settings.client_timeout_s))),
         server_header=False,
         http=protocol(bounds),
         ws="none",

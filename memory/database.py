@@ -2,24 +2,63 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
+import time
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from memory.postgres import SNAPSHOT
 
 T = TypeVar("T")
 _READ_ONLY = "strop_read_only"
+_PATIENCE_S = 30.0
+_WAITS = "strop_busy_timeout"
+_LOCKED = "database is locked"
+_LOCK_TIMEOUT = text("SELECT set_config('lock_timeout', :wait, true)")
 _PRAGMAS = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = NORMAL",
-    "PRAGMA busy_timeout = 30000",
+    f"PRAGMA busy_timeout = {_PATIENCE_S * 1000:.0f}",
     "PRAGMA foreign_keys = ON",
 )
+
+Trouble = Literal["full", "locked", "away"]
+"""Of a database: no room on its disk, others write for too long, or anything else."""
+_TROUBLES: dict[str, Trouble] = {
+    "SQLITE_FULL": "full",
+    "53100": "full",
+    "SQLITE_BUSY": "locked",
+    "SQLITE_BUSY_SNAPSHOT": "locked",
+    "55P03": "locked",
+}
+"""By the name of SQLite's error, or the state that PostgreSQL gives."""
+
+_PATIENCE: ContextVar[float] = ContextVar("strop_patience_s", default=_PATIENCE_S)
+
+
+@contextmanager
+def patience(seconds: float) -> Generator[None]:
+    """Let transactions inside wait that long for other writers, and not half a minute."""
+    token = _PATIENCE.set(seconds)
+    try:
+        yield
+    finally:
+        _PATIENCE.reset(token)
+
+
+def trouble(error: SQLAlchemyError) -> Trouble:
+    """Return what keeps the database from doing what it was asked."""
+    cause = getattr(error, "orig", None)
+    code = getattr(cause, "sqlite_errorname", None) or getattr(cause, "sqlstate", None)
+    if code is None and _LOCKED in str(cause):
+        return "locked"
+    return _TROUBLES.get(str(code), "away")
 
 
 class Database:
@@ -27,18 +66,50 @@ class Database:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self._line: tuple[asyncio.AbstractEventLoop, asyncio.Semaphore] | None = None
 
     async def run(self, work: Callable[[Connection], T]) -> T:
         """Return what `work` returns; commit when it returns, roll back when it raises.
 
         A cancelled caller leaves the transaction to finish by itself: it is either
         wholly there or not at all.
+
+        Raises:
+            OperationalError: other writers hold the database for longer than there is patience.
         """
-        return await asyncio.to_thread(self.run_sync, work)
+        if self.is_postgres:
+            return await asyncio.to_thread(self.run_sync, work)
+        async with self._turn():
+            return await asyncio.to_thread(self.run_sync, work)
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncGenerator[None]:
+        """Wait for this process's other writers here, not in a thread that readers could use."""
+        allowed_s, began = _PATIENCE.get(), time.monotonic()
+        writers = self._writers()
+        try:
+            async with asyncio.timeout(allowed_s if writers.locked() else None):
+                await writers.acquire()
+        except TimeoutError:
+            raise OperationalError("BEGIN", None, sqlite3.OperationalError(_LOCKED)) from None
+        try:
+            with patience(max(0.0, allowed_s - (time.monotonic() - began))):
+                yield
+        finally:
+            writers.release()
+
+    def _writers(self) -> asyncio.Semaphore:
+        """Return the line of those who write on this event loop; there is seldom another one."""
+        loop = asyncio.get_running_loop()
+        if self._line is None or self._line[0] is not loop:
+            self._line = loop, asyncio.Semaphore(1)
+        return self._line[1]
 
     def run_sync(self, work: Callable[[Connection], T]) -> T:
         """Do the same in this thread."""
         with self.engine.begin() as connection:
+            if self.is_postgres and _PATIENCE.get() < _PATIENCE_S:
+                connection.execute(_LOCK_TIMEOUT, {"wait": _milliseconds()})
             return work(connection)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
@@ -73,8 +144,8 @@ class Database:
 def sqlite_engine(path: Path) -> Engine:
     """Return an engine on a SQLite file that several processes may write.
 
-    Writers queue at `BEGIN IMMEDIATE` for up to 30 s instead of failing half-way; readers
-    see the last commit and wait for nobody (WAL).
+    Writers queue at `BEGIN IMMEDIATE`, as long as `patience` says, instead of failing half-way;
+    readers see the last commit and wait for nobody (WAL).
     """
     # What was being written, such as the text of a task, has no place in an error or a log.
     engine = create_engine(URL.create("sqlite", database=str(path)), hide_parameters=True)
@@ -130,4 +201,11 @@ def _prepare(connection: DBAPIConnection, _record: object) -> None:
 
 def _begin(connection: Connection) -> None:
     deferred = connection.get_execution_options().get(_READ_ONLY, False)
+    if not deferred and connection.info.get(_WAITS) != (waits := _milliseconds()):
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {waits}")
+        connection.info[_WAITS] = waits
     connection.exec_driver_sql("BEGIN" if deferred else "BEGIN IMMEDIATE")
+
+
+def _milliseconds() -> str:
+    return f"{_PATIENCE.get() * 1000:.0f}"

@@ -1,5 +1,6 @@
 """Every error as `application/problem+json` (RFC 9457), without a stack trace."""
 
+import errno
 import logging
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -16,12 +17,26 @@ from starlette.routing import compile_path
 
 from app.errors import AppError, FieldError
 from memory.base import EntryNotFoundError
+from memory.database import Trouble, trouble
 from models.base import ModelError
 
 _LOG = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 _SHOWN_CHARS = 100
 _RETRY_AFTER_S = 5
+_NO_ROOM = "the disk is full, and whoever runs the server must free some space"
+_LACKS = {
+    errno.ENOSPC: _NO_ROOM,
+    errno.EDQUOT: _NO_ROOM,
+    errno.EFBIG: _NO_ROOM,
+    errno.EMFILE: "the server has too many files open",
+    errno.ENFILE: "the server has too many files open",
+}
+_TROUBLES: dict[Trouble, str] = {
+    "full": "the disk of the database is full, and whoever runs the server must free some space",
+    "locked": "the database is busy: others have written to it for too long",
+    "away": "the database does not answer",
+}
 _SCHEMA = "#/components/schemas/Problem"
 
 
@@ -90,6 +105,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(EntryNotFoundError, _entry)
     app.add_exception_handler(ModelError, _model)
     app.add_exception_handler(SQLAlchemyError, _database)
+    app.add_exception_handler(OSError, _system)
     app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(Exception, _fault)
 
@@ -154,8 +170,18 @@ async def _model(_request: Request, error: Exception) -> JSONResponse:
 
 
 async def _database(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, SQLAlchemyError)  # noqa: S101 - registered for this class only
     _LOG.error("the database failed: %s", error)
-    return problem(503, "the database does not answer; try again")
+    return problem(503, f"{_TROUBLES[trouble(error)]}; try again")
+
+
+async def _system(request: Request, error: Exception) -> JSONResponse:
+    """Say what the machine lacks; any other error of the system is a fault."""
+    lack = _LACKS.get(getattr(error, "errno", None) or 0)
+    if lack is None:
+        return await _fault(request, error)
+    _LOG.error("%s %s failed: %s", request.method, request.url.path, lack)
+    return problem(503, f"{lack}; try again")
 
 
 async def _gone(_request: Request, _error: Exception) -> JSONResponse:

@@ -1,5 +1,6 @@
 """Who works on which task: claims, their release, and what becomes of a dead process's."""
 
+import time
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -170,7 +171,8 @@ def release(connection: Connection, claim: Claim, enqueue: Enqueue) -> None:
     mine = (task_rows.c.id == claim.task_id) & (task_rows.c.epoch == claim.epoch)
     row = connection.execute(select(task_rows).where(mine).with_for_update()).mappings().first()
     if row is not None:
-        _put_back(connection, TaskRow(**columns(row)), now(), enqueue)
+        task = TaskRow(**columns(row))
+        _put_back(connection, task, own_s(task, claim), enqueue)
 
 
 def put_back(connection: Connection, owner: str, enqueue: Enqueue) -> list[str]:
@@ -189,7 +191,8 @@ def put_back(connection: Connection, owner: str, enqueue: Enqueue) -> list[str]:
         newest = events.after(connection, task.id, task.last_seq - 1, 1)
         begun = bool(newest) and newest[0].kind != "task"
         weight = _ALONE if begun and len(dropped) == 1 else _AMONG_OTHERS
-        _suspect(connection, task, newest[0].at if newest else now(), weight, enqueue)
+        worked = worked_s(task, newest[0].at if newest else now())
+        _suspect(connection, task, worked, weight, enqueue)
     return [task.id for task in dropped]
 
 
@@ -199,15 +202,16 @@ def stumble(connection: Connection, claim: Claim, enqueue: Enqueue) -> None:
     Raises:
         Fenced: the claim is not the newest one.
     """
-    _suspect(connection, own(connection, claim), now(), _AMONG_OTHERS, enqueue)
+    task = own(connection, claim)
+    _suspect(connection, task, own_s(task, claim), _AMONG_OTHERS, enqueue)
 
 
 def _suspect(
-    connection: Connection, task: TaskRow, until: datetime, weight: int, enqueue: Enqueue
+    connection: Connection, task: TaskRow, worked: float, weight: int, enqueue: Enqueue
 ) -> None:
     suspicion = weight if task.steps > task.death_steps else task.deaths + weight
     if suspicion < MAX_SUSPICION:
-        _put_back(connection, task, until, enqueue)
+        _put_back(connection, task, worked, enqueue)
     else:
         _give_up(connection, task)
     connection.execute(
@@ -217,10 +221,10 @@ def _suspect(
     )
 
 
-def _put_back(connection: Connection, task: TaskRow, until: datetime, enqueue: Enqueue) -> None:
+def _put_back(connection: Connection, task: TaskRow, worked: float, enqueue: Enqueue) -> None:
     values: dict[str, object] = {"owner": None, "epoch": task.epoch + 1, "turn": task.turn + 1}
     if not task.over:
-        values |= {"status": "queued", "worked_seconds": worked_s(task, until)}
+        values |= {"status": "queued", "worked_seconds": worked}
     connection.execute(update(task_rows).where(task_rows.c.id == task.id).values(**values))
     if not task.over:
         events.append(connection, task.id, "task", {"status": "queued"})
@@ -246,8 +250,15 @@ def _give_up(connection: Connection, task: TaskRow) -> None:
     events.append(connection, task.id, "end", {"status": status})
 
 
+def own_s(task: TaskRow, claim: Claim) -> float:
+    """Return how long a task has been worked on up to now, by a clock that nobody sets."""
+    if task.over:
+        return task.worked_seconds
+    return task.worked_seconds + time.monotonic() - claim.began
+
+
 def worked_s(task: TaskRow, until: datetime) -> float:
-    """Return how long a task has been worked on when its claim ends at `until`."""
+    """Return the same at `until` where the claim is another process's, by the clock of the wall."""
     if task.over or task.claimed_at is None:
         return task.worked_seconds
     return task.worked_seconds + max(0.0, (until - task.claimed_at).total_seconds())

@@ -47,7 +47,7 @@ def finish(
             owner=None,
             question=None,
             reply=None,
-            worked_seconds=claims.worked_s(task, moment),
+            worked_seconds=claims.own_s(task, claim),
             finished_at=moment,
         )
     )
@@ -80,7 +80,7 @@ def wait(connection: Connection, claim: Claim, question: str) -> None:
             question=text,
             reply=None,
             owner=None,
-            worked_seconds=claims.worked_s(task, now()),
+            worked_seconds=claims.own_s(task, claim),
         )
     )
     events.append(connection, claim.task_id, "question", {"text": text})

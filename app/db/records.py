@@ -1,6 +1,7 @@
 """Rows of the service's tables as values."""
 
-from dataclasses import dataclass, fields
+import time
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any, Literal
 
@@ -161,6 +162,8 @@ class Claim:
     run_id: str
     epoch: int
     phase: Phase
+    began: float = field(default_factory=time.monotonic, compare=False)
+    """When it was claimed, by a clock of this process that nobody sets."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from app.db import approvals, claims, events
 from app.db.records import Claim, Status, TaskRow
 from app.db.steering_tables import approvals as approval_rows
 from app.db.tables import tasks
-from app.db.types import clean, now
+from app.db.types import clean
 
 
 def for_approval(connection: Connection, claim: Claim, wanted: Sequence[ApprovalRequest]) -> None:
@@ -22,7 +22,7 @@ def for_approval(connection: Connection, claim: Claim, wanted: Sequence[Approval
     task = claims.own(connection, claim)
     for request in wanted:
         approvals.request(connection, task, request, f"a_{uuid.uuid4().hex}")
-    _wait(connection, task, "waiting_approval")
+    _wait(connection, task, claim, "waiting_approval")
 
 
 def for_budget(connection: Connection, claim: Claim, spent: str) -> None:
@@ -34,7 +34,7 @@ def for_budget(connection: Connection, claim: Claim, spent: str) -> None:
     task = claims.own(connection, claim)
     told = {"text": clean(spent), "usd": task.usd, "tokens": task.usage.tokens}
     events.append(connection, task.id, "budget", told)
-    _wait(connection, task, "waiting_budget")
+    _wait(connection, task, claim, "waiting_budget")
 
 
 def spend(connection: Connection, claim: Claim, key: str) -> None:
@@ -49,10 +49,10 @@ def spend(connection: Connection, claim: Claim, key: str) -> None:
     connection.execute(update(approval_rows).where(mine).values(key=spent))
 
 
-def _wait(connection: Connection, task: TaskRow, status: Status) -> None:
+def _wait(connection: Connection, task: TaskRow, claim: Claim, status: Status) -> None:
     connection.execute(
         update(tasks)
         .where(tasks.c.id == task.id)
-        .values(status=status, owner=None, worked_seconds=claims.worked_s(task, now()))
+        .values(status=status, owner=None, worked_seconds=claims.own_s(task, claim))
     )
     events.append(connection, task.id, "task", {"status": status})

@@ -11,7 +11,7 @@ import pytest
 from tests.support.server import Server, server
 
 MIB = 1 << 20
-WAIT_S = 2.0
+WAIT_S = 1.0
 """What the server grants a client."""
 LIMIT_S = 30.0
 """When a test gives up."""
@@ -134,6 +134,14 @@ def test_more_connections_than_are_taken_are_refused_in_words(running: Server) -
     assert len(refused) <= 3  # the client of this test, and nothing that was not closed before
     assert all(b"Retry-After: " in said for said in refused)
     _serves(running)
+
+
+def test_a_client_that_keeps_its_connection_may_send_one_large_body_after_the_other(
+    running: Server,
+) -> None:
+    file = {"file": ("a", b"x" * MIB)}
+    statuses = [running.client.post("/api/v1/files", files=file).status_code for _ in range(5)]
+    assert statuses == [201] * 5
 
 
 def test_a_head_without_end_is_refused(running: Server) -> None:

@@ -85,9 +85,15 @@ class Worker:
 
 
 @contextmanager
-def server(home: Path, **environment: str) -> Generator[Server]:
-    """Start a server on a free port and stop it at the end."""
-    with _started(home, ["serve"], "listens on ", environment) as (process, line):
+def server(home: Path, *, within: Sequence[str] = (), **environment: str) -> Generator[Server]:
+    """Start a server on a free port and stop it at the end.
+
+    Args:
+        home: where it keeps everything.
+        within: a command that ends by executing the one that follows it.
+        environment: settings, as variables.
+    """
+    with _started(home, ["serve"], "listens on ", environment, within) as (process, line):
         running = Server(process, line.split("listens on ")[1].split()[0])
         with running.client:
             yield running
@@ -102,13 +108,17 @@ def worker(home: Path, *words: str, **environment: str) -> Generator[Worker]:
 
 @contextmanager
 def _started(
-    home: Path, words: Sequence[str], sign: str, environment: Mapping[str, str]
+    home: Path,
+    words: Sequence[str],
+    sign: str,
+    environment: Mapping[str, str],
+    within: Sequence[str] = (),
 ) -> Generator[tuple["subprocess.Popen[str]", str]]:
     """Start a process, give it and the line with which it said that it is ready."""
     kept = {n: v for n, v in os.environ.items() if not n.endswith("_API_KEY")}
     chosen = {"STROP_HOME": str(home), "STROP_PORT": "0", "STROP_LOG_LEVEL": "warning"}
     process = subprocess.Popen(
-        [sys.executable, "-m", "app", *words],
+        [*within, sys.executable, "-m", "app", *words],
         cwd=ROOT,
         env={**kept, **chosen, **environment},
         stdout=subprocess.PIPE,
