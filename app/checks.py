@@ -74,7 +74,9 @@ class Checks:
         ok = usage.free >= self.min_free_bytes
         detail = f"{usage.free >> 20} MiB are free"
         if not ok:
-            detail += f", expected {self.min_free_bytes >> 20}; whoever runs it must free some space"
+            detail += (
+                f", expected {self.min_free_bytes >> 20}; whoever runs it must free some space"
+            )
         return Check(name="disk", ok=ok, detail=detail)
 
     def _engine(self) -> Check:

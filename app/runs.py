@@ -23,13 +23,13 @@ from app.logs import placed
 from app.models import ModelDesk
 from app.policies import NamespaceRules, no_rules, policies_of
 from app.recorder import SqlRecorder
+from app.tracing import NoTracing, Tracing, TurnTrace
 from app.wakes import Wakes
 from memory.database import Database
 from models.base import ModelError
 from models.messages import JsonObject
 from sandboxes.base import Isolation, SandboxBackend, SandboxError, SandboxSpec
 from tools.base import AnyTool, ToolContext
-from tools.toolbox import Toolbox
 
 _LOG = logging.getLogger(__name__)
 
@@ -59,6 +59,7 @@ class Parts:
     policy: Policy = field(default_factory=Policy)
     """The operator's rules for approvals."""
     namespace_rules: NamespaceRules = no_rules
+    tracing: Tracing = field(default_factory=NoTracing)
 
 
 Forget = Callable[[str], Awaitable[None]]
@@ -109,18 +110,20 @@ class RunWorker:
 
     async def _work(self, claim: Claim) -> None:
         task = await self._parts.database.run(partial(claims.own, claim=claim))
-        with self._fences.holding(claim):
+        with self._fences.holding(claim), self._parts.tracing.turn(claim, task) as trace:
             if claim.phase == "run":
-                await self._run(claim, task)
+                await self._run(claim, task, trace)
             else:
-                await self._learn(claim, task)
+                await self._learn(claim, task, trace)
                 await self._forget(claim.run_id)
 
-    async def _run(self, claim: Claim, task: TaskRow) -> None:
-        end = await self._ended(claim, task)
+    async def _run(self, claim: Claim, task: TaskRow, trace: TurnTrace) -> None:
+        end = await self._ended(claim, task, trace)
         if isinstance(end, RunWaits):
+            trace.ended("waiting", "")
             await self._write(claim, _waiting(claim, end))
             return
+        trace.ended(end.status, end.end_reason)
         workspace = self._parts.home.workspace(task.id)
         artifacts = await asyncio.to_thread(artifact_views, workspace, end.artifacts)
         ending = endings.Ending(
@@ -135,12 +138,12 @@ class RunWorker:
             claim, partial(endings.finish, claim=claim, ending=ending, enqueue=enqueue)
         )
 
-    async def _ended(self, claim: Claim, task: TaskRow) -> RunEnd | RunWaits:
+    async def _ended(self, claim: Claim, task: TaskRow, trace: TurnTrace) -> RunEnd | RunWaits:
         """Let the agents work, and say how it ended when they cannot."""
         left_s = _left_s(task, limits_of(task.budget, self._parts.limits))
         timer = asyncio.timeout(left_s)
         try:
-            async with timer, self._context(claim, task) as context:
+            async with timer, self._context(claim, task, trace) as context:
                 return await self._runtime.run(context, answer=task.reply)
         except ModelError as error:
             return RunEnd(status="failed", end_reason="model_unavailable", error=str(error))
@@ -152,7 +155,7 @@ class RunWorker:
             error = "the time allowed was over while a call was under way; it was stopped"
             return RunEnd(status="failed", end_reason="timeout", error=error)
 
-    async def _learn(self, claim: Claim, task: TaskRow) -> None:
+    async def _learn(self, claim: Claim, task: TaskRow, trace: TurnTrace) -> None:
         if task.status == "cancelled" or task.end_reason is None:
             await self._write(claim, partial(endings.learned, claim=claim, items=()))
             return
@@ -164,7 +167,7 @@ class RunWorker:
             error=task.error or "",
         )
         try:
-            async with self._context(claim, task) as context:
+            async with self._context(claim, task, trace) as context:
                 learned = await self._runtime.learn(context, end)
         except (ModelError, SandboxError) as error:
             _LOG.warning("nothing was learned from run %s: %s", claim.run_id, error)
@@ -172,7 +175,9 @@ class RunWorker:
         await self._write(claim, partial(endings.learned, claim=claim, items=learned))
 
     @contextlib.asynccontextmanager
-    async def _context(self, claim: Claim, task: TaskRow) -> AsyncGenerator[RunContext]:
+    async def _context(
+        self, claim: Claim, task: TaskRow, trace: TurnTrace
+    ) -> AsyncGenerator[RunContext]:
         """Give what the agents work with; the sandbox and the relay end with it."""
         parts = self._parts
         recorder = SqlRecorder(parts.database, claim, parts.wakes)
@@ -195,8 +200,8 @@ class RunWorker:
             )
             yield RunContext(
                 task=_spec(task, parts.limits, claim.phase),
-                model=model,
-                toolbox=Toolbox(parts.tools, context),
+                model=trace.model(model),
+                toolbox=trace.toolbox(parts.tools, context),
                 sandbox=sandbox,
                 memory=parts.memory,
                 recorder=recorder,

@@ -162,6 +162,8 @@ class Settings(BaseSettings):
         "", "none", "interpreter", "process", "namespace", "userkernel", "vm"
     ] = ""
     """Weakest sandbox taken; empty for `namespace`, or for whatever a sandbox named here gives."""
+    otlp_endpoint: str = ""
+    """Collector of traces over OTLP/HTTP, such as `http://localhost:4318`; empty for none."""
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
     log_format: Literal["text", "json"] = "text"
     """Lines for people, or one JSON object a line."""

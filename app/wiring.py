@@ -43,6 +43,7 @@ from app.standing import AgentService
 from app.steering import SteeringService
 from app.tasks import TaskService
 from app.tidying import Checkpoints, tidy
+from app.tracing import NoTracing, Tracing
 from app.wakes import Wakes
 from app.webhooks import WebhookService
 from memory.base import MemoryStoreError
@@ -86,6 +87,7 @@ class Runtime:
     schedules: ScheduleService
     webhooks: WebhookService
     agents: AgentService
+    tracing: Tracing
 
 
 @asynccontextmanager
@@ -112,7 +114,8 @@ async def open_runtime(
         models = await stack.enter_async_context(_models(settings, home, database, model))
         turns = TurnStore(database)
         stack.callback(turns.close)
-        ports = _Ports(settings, home, database, turns, wakes, memory, models, sandboxes)
+        stack.push_async_callback((tracing := _tracing(settings)).close)
+        ports = _Ports(settings, home, database, turns, wakes, memory, models, sandboxes, tracing)
         worker = _LazyWorker(ports)
         stack.push_async_callback(worker.close)
         engine = _engine(ports, worker)
@@ -133,13 +136,14 @@ async def open_runtime(
             memory=memory,
             models=models,
             engine=engine,
-            checks=_checks(ports, engine, memory_note, works=work),
+            checks=_checks(ports, engine, memory_note, work=work),
             access=Access(database, _rates(settings)),
             namespaces=NamespaceService(database),
             retention=_retention(ports),
             schedules=ScheduleService(database, engine, ticker),
             agents=AgentService(database, engine, rouser, models),
             webhooks=WebhookService(database, sender, settings.webhook_hosts),
+            tracing=tracing,
         )
 
 
@@ -155,6 +159,28 @@ class _Ports:
     memory: Memory
     models: ModelDesk
     sandboxes: SandboxDesk
+    tracing: Tracing
+
+
+def _checks(ports: _Ports, engine: Engine, memory_note: str, *, work: bool) -> Checks:
+    return Checks(
+        database=ports.database,
+        home=ports.home,
+        engine=engine,
+        models=ports.models,
+        sandboxes=ports.sandboxes,
+        memory_note=memory_note,
+        min_free_bytes=ports.settings.min_free_bytes,
+        works=work,
+    )
+
+
+def _tracing(settings: Settings) -> Tracing:
+    if not settings.otlp_endpoint:
+        return NoTracing()
+    from app.telemetry import open_tracing  # noqa: PLC0415 - OpenTelemetry is loaded if it is wanted
+
+    return open_tracing(settings.otlp_endpoint)
 
 
 def _engine(ports: _Ports, worker: Worker) -> Engine:
@@ -208,19 +234,6 @@ async def _slots(settings: Settings, home: Home, database: Database) -> AsyncGen
 def _direct(settings: Settings, database: Database) -> str:
     """Return the address of the server itself, where locks stay with their connection."""
     return settings.database_direct_url.replace("+psycopg", "") or dsn(database.engine)
-
-
-def _checks(ports: _Ports, engine: Engine, memory_note: str, *, works: bool) -> Checks:
-    return Checks(
-        database=ports.database,
-        home=ports.home,
-        engine=engine,
-        models=ports.models,
-        sandboxes=ports.sandboxes,
-        memory_note=memory_note,
-        min_free_bytes=ports.settings.min_free_bytes,
-        works=works,
-    )
 
 
 def _stop_at_once() -> None:
@@ -304,6 +317,7 @@ class _LazyWorker:
             namespace_rules=approval_of,
             allowed_hosts=ports.settings.allowed_hosts,
             policy=ports.settings.approval,
+            tracing=ports.tracing,
         )
         tidying = asyncio.create_task(_tidy_up(ports, saver))
         self._stack.push_async_callback(_stopped, tidying)

@@ -159,6 +159,7 @@ async def submit(
     runtime: RuntimeOf,
     caller: Writer,
     idempotency_key: Annotated[str | None, Header()] = None,
+    traceparent: Annotated[str | None, Header()] = None,
 ) -> TaskView:
     """Submit a task: 202 when it is new, 200 when the Idempotency-Key brought it before."""
     created = False
@@ -170,6 +171,8 @@ async def submit(
             await runtime.tasks.files.discard(came.uploads)
     if not created:
         response.status_code = 200
+    elif traceparent:
+        runtime.tracing.submitted(submitted.task.id, traceparent)
     response.headers["Location"] = f"/api/v1/tasks/{submitted.task.id}"
     return submitted.task
 

@@ -199,6 +199,7 @@ async def main():
         await runtime.checks.ready()
 asyncio.run(main())
 heavy = {{"litellm", "chromadb", "docker", "playwright", "torch", "onnxruntime", "langgraph"}}
+heavy |= {{"opentelemetry"}}
 print(sorted(heavy & set(sys.modules)))
 """
     process = await asyncio.create_subprocess_exec(
