@@ -23,6 +23,9 @@ from memory.database import Database, patience
 
 _LOOK_S = 0.5
 """How soon a process sees that another one made the first key."""
+_REMEMBERED_S = 1.0
+_REMEMBERED = 1000
+"""Keys of which is known, for so long, whether those who read on with them may."""
 _NOTE_S = 0.1
 """How long the note that a key was used waits for other writers."""
 _FAILURES_PER_MINUTE = 20
@@ -47,6 +50,7 @@ class Access:
         self._looked = -_LOOK_S
         self._minute = 0
         self._failures = 0
+        self._usable: dict[str, tuple[float, bool]] = {}
 
     async def locked(self) -> bool:
         """Whether every request needs a key: from the first one on, and for good."""
@@ -76,6 +80,25 @@ class Access:
             raise UnauthorizedError("this key is unknown, expired or revoked")
         scopes = frozenset(cast("Sequence[Scope]", row.scopes))
         return Caller(row.namespace, row.id, scopes, address)
+
+    async def still_admits(self, caller: Caller) -> bool:
+        """Whether who was let in some time ago would be let in now; a little late, for many ask.
+
+        While the database does not answer nobody is turned out: there is nothing to read either.
+        """
+        try:
+            if caller.key_id is None:
+                return not await self.locked()
+            asked, usable = self._usable.get(caller.key_id, (-_REMEMBERED_S, False))
+            if time.monotonic() - asked >= _REMEMBERED_S:
+                row = await self._database.read(partial(keys.get, key_id=caller.key_id))
+                usable = row is not None and row.usable(now())
+                if len(self._usable) >= _REMEMBERED:
+                    self._usable.clear()
+                self._usable[caller.key_id] = time.monotonic(), usable
+        except SQLAlchemyError:
+            return True
+        return usable
 
     async def _checked(self, token: tokens.Token) -> KeyRow | None:
         row = await self._database.read(partial(keys.get, key_id=token.key_id))

@@ -3,6 +3,7 @@
 import json
 import mimetypes
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 from urllib.parse import quote
 
@@ -235,6 +236,7 @@ async def events(
         event_stream(
             runtime.tasks.follow(task_id, after=start, namespace=caller.namespace),
             keep_alive_s=runtime.settings.keep_alive_s,
+            admitted=partial(runtime.access.still_admits, caller),
         ),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
