@@ -200,10 +200,12 @@ class Aftermath:
             again = [at for at in _moments(reader, "running") if at > death.at]
             if again:
                 self._times(death).append(round(again[0] - death.at, 3))
-            elif min(ended, default=0.0) > death.at and rows[name].status != "cancelled":
-                # One that was only cut off may come back before others have its task.
-                if death.blow != "cut":
-                    self._wrong(f"{name}: ended without being begun again after a death")
+            elif (
+                min(ended, default=0.0) > death.at
+                and rows[name].status != "cancelled"
+                and death.blow != "cut"  # may come back before others have its task
+            ):
+                self._wrong(f"{name}: ended without being begun again after a death")
 
 
 def _moments(reader: Reader, status: str) -> list[float]:
