@@ -9,11 +9,15 @@ from typing import Protocol
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.callers import DEFAULT_NAMESPACE
 from app.db.tables import tasks
 from app.home import Home
 from app.models import ModelDesk
 from app.sandboxing import SandboxDesk
+from memory.base import MemoryStoreError
 from memory.database import Database
+from memory.memory import Memory
+from memory.records import RecallQuery
 from models.base import ModelError
 from models.messages import Frozen
 from sandboxes.base import SandboxError
@@ -46,6 +50,7 @@ class Checks:
     engine: Worked
     models: ModelDesk
     sandboxes: SandboxDesk
+    memory: Memory
     memory_note: str
     """Which embedder and index were taken, and why."""
     min_free_bytes: int = 0
@@ -58,8 +63,8 @@ class Checks:
 
     async def all(self) -> list[Check]:
         """Return everything, which takes a moment: a sandbox and the model are tried."""
-        memory = Check(name="memory", ok=True, detail=self.memory_note)
-        return [*await self.ready(), await self._sandbox(), await self._model(), memory]
+        rest = [await self._sandbox(), await self._model(), await self._memory()]
+        return [*await self.ready(), *rest]
 
     async def _database(self) -> Check:
         try:
@@ -84,6 +89,15 @@ class Checks:
             return Check(name="engine", ok=True, detail="this process only submits")
         detail = "it takes tasks" if self.engine.running else "it is stopping or was not started"
         return Check(name="engine", ok=self.engine.running, detail=detail)
+
+    async def _memory(self) -> Check:
+        query = RecallQuery(text="what helps", namespace=DEFAULT_NAMESPACE, run_id="")
+        try:
+            degraded = (await self.memory.preview(query)).degraded
+        except (SQLAlchemyError, MemoryStoreError) as error:
+            degraded = f"nothing can be recalled: {type(error).__name__}"
+        detail = f"{self.memory_note}; {degraded}" if degraded else self.memory_note
+        return Check(name="memory", ok=not degraded, detail=detail)
 
     async def _sandbox(self) -> Check:
         async def look() -> str:

@@ -169,6 +169,7 @@ def _checks(ports: _Ports, engine: Engine, memory_note: str, *, work: bool) -> C
         engine=engine,
         models=ports.models,
         sandboxes=ports.sandboxes,
+        memory=ports.memory,
         memory_note=memory_note,
         min_free_bytes=ports.settings.min_free_bytes,
         works=work,
