@@ -7,11 +7,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from memory.database import Database, sqlite_engine
+from memory.database import Database
 from memory.memory import build_memory
 from memory.recall import RecallSettings
 from memory.records import RecallQuery
-from memory.tables import create_tables
 from models.embedders.hashing import HashingEmbedder
 
 pytestmark = pytest.mark.anyio
@@ -19,9 +18,9 @@ WRITER = Path(__file__).parent / "writer.py"
 ROOT = Path(__file__).parents[2]
 
 
-def start(folder: Path, name: str, count: int, index: str) -> "subprocess.Popen[str]":
+def start(folder: Path, name: str, count: int, index: str, url: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, str(WRITER), str(folder), name, str(count), index],
+        [sys.executable, str(WRITER), str(folder), name, str(count), index, url],
         stdout=subprocess.PIPE,
         text=True,
         cwd=ROOT,
@@ -29,9 +28,9 @@ def start(folder: Path, name: str, count: int, index: str) -> "subprocess.Popen[
     )
 
 
-def kill_after(folder: Path, name: str, acknowledged: int, index: str) -> dict[str, str]:
+def kill_after(folder: Path, name: str, acknowledged: int, index: str, url: str) -> dict[str, str]:
     """Kill a writer without warning as soon as it has acknowledged so many; return them all."""
-    process = start(folder, name, 100_000, index)
+    process = start(folder, name, 100_000, index, url)
     assert process.stdout is not None
     lines = [process.stdout.readline() for _ in range(acknowledged)]
     process.kill()
@@ -40,20 +39,21 @@ def kill_after(folder: Path, name: str, acknowledged: int, index: str) -> dict[s
     return dict(line.split() for line in complete)
 
 
-def prepare(folder: Path) -> Database:
-    database = Database(sqlite_engine(folder / "strop.db"))
-    database.run_sync(create_tables)
-    return database
+def address(database: Database) -> str:
+    """Return where a writer finds the database; nothing for the file in the folder."""
+    if not database.is_postgres:
+        return ""
+    return database.engine.url.render_as_string(hide_password=False)
 
 
 @pytest.mark.parametrize("index", ["exact", "chroma"])
 async def test_after_a_kill_every_acknowledged_entry_is_recalled(
-    tmp_path: Path, index: str
+    database: Database, tmp_path: Path, index: str
 ) -> None:
-    database = prepare(tmp_path)
     acknowledged: dict[str, str] = {}
     for round_ in range(3):
-        acknowledged |= kill_after(tmp_path, f"kill{'abc'[round_]}", 5 + 7 * round_, index)
+        name = f"kill{'abc'[round_]}"
+        acknowledged |= kill_after(tmp_path, name, 5 + 7 * round_, index, address(database))
     assert len(acknowledged) >= 36
 
     settings = RecallSettings(withhold=0.0)
@@ -66,15 +66,18 @@ async def test_after_a_kill_every_acknowledged_entry_is_recalled(
         recall = await memory.recall(query)
         assert entry_id in {item.entry.id for item in recall.shown}
         assert recall.degraded == ""
-    assert database.run_sync(lambda c: c.execute(text("PRAGMA integrity_check")).scalar()) == "ok"
+    if not database.is_postgres:
+        check = text("PRAGMA integrity_check")
+        assert database.run_sync(lambda c: c.execute(check).scalar()) == "ok"
     await memory.close()
-    database.close()
 
 
-async def test_two_processes_write_one_database_and_a_third_reads_along(tmp_path: Path) -> None:
-    database = prepare(tmp_path)
+async def test_two_processes_write_one_database_and_a_third_reads_along(
+    database: Database, tmp_path: Path
+) -> None:
+    url = address(database)
     memory = build_memory(database, HashingEmbedder(), folder=tmp_path)
-    writers = [start(tmp_path, name, 25, "exact") for name in ("left", "right")]
+    writers = [start(tmp_path, name, 25, "exact", url) for name in ("left", "right")]
     await memory.recall(RecallQuery(text="left1x", namespace="n", run_id="early"))
     written: dict[str, str] = {}
     for writer in writers:
@@ -88,4 +91,3 @@ async def test_two_processes_write_one_database_and_a_third_reads_along(tmp_path
         query = RecallQuery(text=f"{word}x {word}y", namespace="n", run_id=word)
         assert entry_id in {item.entry.id for item in (await memory.recall(query)).items}
     await memory.close()
-    database.close()

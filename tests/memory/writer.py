@@ -4,14 +4,18 @@ import asyncio
 import sys
 from pathlib import Path
 
+from sqlalchemy import make_url
+
 from memory.database import Database, sqlite_engine
 from memory.memory import build_memory
+from memory.postgres import postgres_engine
 from memory.records import Provenance, Tip
 from models.embedders.hashing import HashingEmbedder
 
 
-async def write(folder: Path, name: str, count: int, index: str) -> None:
-    database = Database(sqlite_engine(folder / "strop.db"))
+async def write(folder: Path, name: str, count: int, index: str, url: str) -> None:
+    engine = postgres_engine(make_url(url)) if url else sqlite_engine(folder / "strop.db")
+    database = Database(engine)
     memory = build_memory(database, HashingEmbedder(), folder=folder, index=index)
     for number in range(count):
         tip = Tip(text=f"Advice {name}{number} of {name}{number}x and {name}{number}y.")
@@ -25,4 +29,4 @@ async def write(folder: Path, name: str, count: int, index: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(write(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4]))
+    asyncio.run(write(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4], sys.argv[5]))
