@@ -1,5 +1,6 @@
 /** Starts the page: puts the parts together and shows what the address asks for. */
 
+import { agentsView } from "./agents_view.js";
 import { watchConnection } from "./banner.js";
 import { Compose } from "./compose.js";
 import { fill } from "./dom.js";
@@ -51,8 +52,10 @@ function show() {
   document.title = "Strop";
   document.body.classList.toggle("with-side", route.name === "task");
   compose.invite(route.name === "task" ? "Give another task" : "What should be done?");
-  if (route.name === "memory") part("memory-link").setAttribute("aria-current", "page");
-  else part("memory-link").removeAttribute("aria-current");
+  for (const name of ["memory", "agents"]) {
+    if (route.name === name) part(`${name}-link`).setAttribute("aria-current", "page");
+    else part(`${name}-link`).removeAttribute("aria-current");
+  }
   list.select(route.id);
   menu.close();
   scrollTo({ top: 0 });
@@ -61,9 +64,18 @@ function show() {
     fill(view, task.element);
     void task.open();
   } else {
-    fill(view, route.name === "memory" ? memoryView() : welcome((text, files) => compose.use(text, files)));
+    fill(view, other(route.name));
   }
   if (route.name === "welcome" && matchMedia("(hover: hover)").matches) compose.focus();
+}
+
+/**
+ * @param {string} name
+ * @returns {HTMLElement}
+ */
+function other(name) {
+  if (name === "memory") return memoryView();
+  return name === "agents" ? agentsView() : welcome((text, files) => compose.use(text, files));
 }
 
 function newTask() {
@@ -76,6 +88,7 @@ listenForKeys({
   a: () => task?.focusQuestion(),
   n: newTask,
   m: () => (location.hash = "#/memory"),
+  g: () => (location.hash = "#/agents"),
   "?": () => help.showModal(),
 });
 part("skip").addEventListener("click", () => view.focus());

@@ -1,6 +1,6 @@
 /** The part of the address after `#` says what is shown. */
 
-/** @typedef {{name: "welcome"|"task"|"memory", id: string}} Route */
+/** @typedef {{name: "welcome"|"task"|"memory"|"agents", id: string}} Route */
 
 /**
  * @param {string} hash
@@ -9,7 +9,7 @@
 export function parseRoute(hash) {
   const [name, id = ""] = hash.replace(/^#\/?/, "").split("/");
   if (name === "tasks" && id) return { name: "task", id: decode(id) };
-  if (name === "memory") return { name: "memory", id: "" };
+  if (name === "memory" || name === "agents") return { name, id: "" };
   return { name: "welcome", id: "" };
 }
 

@@ -6,11 +6,15 @@ import { problemNote } from "./problem.js";
 
 /** A small form; hidden once the task is over, and while it asks something itself. */
 export class SteerForm {
-  /** @param {(text: string) => Promise<void>} onSay */
-  constructor(onSay) {
+  /**
+   * @param {(text: string) => Promise<void>} onSay
+   * @param {string} [label]
+   * @param {string} [hint]
+   */
+  constructor(onSay, label = "Tell the running task something", hint = "Tell the task something while it works") {
     this.onSay = onSay;
     this.problem = h("div", {});
-    this.input = h("input", { type: "text", "aria-label": "Tell the running task something", placeholder: "Tell the task something while it works", maxlength: "4000" });
+    this.input = h("input", { type: "text", "aria-label": label, placeholder: hint, maxlength: "4000" });
     this.button = h("button", { type: "submit", class: "quiet" }, "Tell it");
     this.element = h("form", { class: "steer", hidden: true, on: { submit: (/** @type {Event} */ e) => this.#send(e) } }, this.input, this.button, this.problem);
   }
