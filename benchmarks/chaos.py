@@ -39,6 +39,7 @@ _ENVIRONMENT = {
     "STROP_EMBEDDING": "none",
     "STROP_SANDBOX": "bubblewrap",
     "STROP_KEEP_ALIVE_S": "2",
+    "STROP_CONCURRENCY": "12",
     MODEL_DELAY_S: str(_DELAY_S),
 }
 

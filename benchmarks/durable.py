@@ -47,18 +47,18 @@ def durable(kind: str, quick: bool) -> list[Figure]:
     """Return every figure of the engine on `sqlite` or `postgres`."""
     few = 5 if quick else 1
     measures: dict[str, Coroutine[Any, Any, list[Figure]]] = {
-        "submissions": _submissions(kind, 300 // few),
-        "turns": _turns(kind, 600 // few),
-        "tasks": _tasks(kind, 60 // few),
+        "submissions": _submissions(kind, 200 // few),
+        "turns": _turns(kind, 400 // few),
+        "tasks": _tasks(kind, 40 // few),
         **{
-            f"first steps, {pending} pending": _first_steps(kind, pending // few, 60 // few)
+            f"first steps, {pending} pending": _first_steps(kind, pending // few, 40 // few)
             for pending in (0, 1_000, 10_000)
         },
-        "steps": _steps(kind, 300 // few),
-        "take-over": _takeovers(kind, 10 // few),
+        "steps": _steps(kind, 240 // few),
+        "take-over": _takeovers(kind, 8 // few),
         "nothing waits": crowd_of_tasks(kind, 0, 30 / few),
         "tasks wait": crowd_of_tasks(kind, 10_000 // few, 30 / few),
-        "readers": crowd_of_readers(kind, 1_000 // few, 300 // few),
+        "readers": crowd_of_readers(kind, 1_000 // few, 240 // few),
     }
     figures: list[Figure] = []
     for name, measure in measures.items():

@@ -25,6 +25,7 @@ ENVIRONMENT = {
     "STROP_EMBEDDING": "none",
     "STROP_SANDBOX": "bubblewrap",
     "STROP_KEEP_ALIVE_S": "2",
+    "STROP_CONCURRENCY": "12",
     MODEL_DELAY_S: "0.1",
 }
 _LOG = logging.getLogger(__name__)
