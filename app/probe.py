@@ -53,7 +53,9 @@ def age(path: Path, now: float) -> str:
         silent_s = now - path.stat().st_mtime
     except OSError as error:
         return f"no worker shows itself: {error}"
-    return "" if silent_s < _STALE_S else f"the worker has been silent for {silent_s:.0f} s"
+    # A file of a time to come was touched before the clock was set back, and not since.
+    stale = abs(silent_s) >= _STALE_S
+    return f"the worker has been silent for {abs(silent_s):.0f} s" if stale else ""
 
 
 def _refusal(status: int, body: bytes) -> str:

@@ -3,9 +3,10 @@
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import asynccontextmanager, contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar, copy_context
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -18,6 +19,7 @@ from memory.postgres import SNAPSHOT
 T = TypeVar("T")
 _READ_ONLY = "strop_read_only"
 _PATIENCE_S = 30.0
+_SOON_S = 0.1
 _WAITS = "strop_busy_timeout"
 _LOCKED = "database is locked"
 _LOCK_TIMEOUT = text("SELECT set_config('lock_timeout', :wait, true)")
@@ -66,7 +68,9 @@ class Database:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self._line: tuple[asyncio.AbstractEventLoop, asyncio.Semaphore] | None = None
+        # A file has one writer at a time; in one thread they wait in line, and take none of the
+        # threads in which others read.
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="strop-writer")
 
     async def run(self, work: Callable[[Connection], T]) -> T:
         """Return what `work` returns; commit when it returns, roll back when it raises.
@@ -79,31 +83,26 @@ class Database:
         """
         if self.is_postgres:
             return await asyncio.to_thread(self.run_sync, work)
-        async with self._turn():
-            return await asyncio.to_thread(self.run_sync, work)
+        return await self._in_line(work)
 
-    @asynccontextmanager
-    async def _turn(self) -> AsyncGenerator[None]:
-        """Wait for this process's other writers here, not in a thread that readers could use."""
-        allowed_s, began = _PATIENCE.get(), time.monotonic()
-        writers = self._writers()
-        try:
-            async with asyncio.timeout(allowed_s if writers.locked() else None):
-                await writers.acquire()
-        except TimeoutError:
-            raise OperationalError("BEGIN", None, sqlite3.OperationalError(_LOCKED)) from None
-        try:
-            with patience(max(0.0, allowed_s - (time.monotonic() - began))):
-                yield
-        finally:
-            writers.release()
+    async def _in_line(self, work: Callable[[Connection], T]) -> T:
+        allowed_s, asked = _PATIENCE.get(), time.monotonic()
 
-    def _writers(self) -> asyncio.Semaphore:
-        """Return the line of those who write on this event loop; there is seldom another one."""
-        loop = asyncio.get_running_loop()
-        if self._line is None or self._line[0] is not loop:
-            self._line = loop, asyncio.Semaphore(1)
-        return self._line[1]
+        def in_turn() -> T:
+            waited_s = time.monotonic() - asked
+            with patience(allowed_s if waited_s < _SOON_S else max(0.0, allowed_s - waited_s)):
+                return self.run_sync(work)
+
+        queued = self._writer.submit(copy_context().run, in_turn)
+        waiting = asyncio.wrap_future(queued)
+        try:
+            await asyncio.wait({waiting}, timeout=allowed_s)
+        except asyncio.CancelledError:
+            waiting.cancel()
+            raise
+        if queued.cancel():  # its turn has not come; once begun, it is waited for
+            raise OperationalError("BEGIN", None, sqlite3.OperationalError(_LOCKED))
+        return await waiting
 
     def run_sync(self, work: Callable[[Connection], T]) -> T:
         """Do the same in this thread."""
