@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.server import server
+from tests.support.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
 FILES = [ROOT / "Dockerfile", *sorted((ROOT / "deploy").glob("*/Dockerfile"))]
@@ -43,32 +44,29 @@ def test_every_package_of_the_project_is_in_the_image() -> None:
 def test_the_health_check_tells_a_ready_server_from_none(tmp_path: Path) -> None:
     with server(tmp_path) as running:
         port = running.url.rpartition(":")[2]
-        done = subprocess.run(
-            [*PROBE, port], check=False, capture_output=True, text=True, timeout=30
-        )
-        assert (done.returncode, done.stderr) == (0, "")
-    done = subprocess.run([*PROBE, port], check=False, capture_output=True, text=True, timeout=30)
-    assert done.returncode == 1
-    assert "does not answer" in done.stderr
+        # While it still loads what the first task will need, it may take longer than a check waits.
+        eventually(lambda: _examined(port) == (0, ""), 60)
+    status, said = _examined(port)
+    assert status == 1
+    assert "does not answer" in said
 
 
 def test_the_health_check_tells_a_worker_that_has_gone_silent(tmp_path: Path) -> None:
     alive = tmp_path / "working"
-
-    def look() -> tuple[int, str]:
-        done = subprocess.run(
-            [*PROBE, str(alive)], check=False, capture_output=True, text=True, timeout=30
-        )
-        return done.returncode, done.stderr
-
-    assert look()[0] == 1
+    assert _examined(str(alive))[0] == 1
     alive.touch()
-    assert look() == (0, "")
+    assert _examined(str(alive)) == (0, "")
     for touched in (1, 2**32):  # long ago, and by a clock that was set back since
         os.utime(alive, (touched, touched))
-        status, said = look()
+        status, said = _examined(str(alive))
         assert status == 1
         assert "silent" in said
+
+
+def _examined(what: str) -> tuple[int, str]:
+    """Return what a health check ends with, and what it says."""
+    done = subprocess.run([*PROBE, what], check=False, capture_output=True, text=True, timeout=30)
+    return done.returncode, done.stderr
 
 
 def test_secrets_in_files_become_variables_and_nothing_else_does(tmp_path: Path) -> None:

@@ -1,10 +1,11 @@
-"""Workers beside a server that works on nothing itself: real processes on one database."""
+"""Workers beside a server that works on nothing itself: real processes on one database.
+
+That they take over from the dead is tried by `test_chaos.py`.
+"""
 
 import json
-import logging
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -15,14 +16,12 @@ import pytest
 from tests.support.effects import Marking, asked_for, marks
 from tests.support.openai_server import OpenAIServer
 from tests.support.server import ROOT, Server, Worker, server, worker
-from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from tests.support.postgres import PostgresServer
 
 JSON = {"Accept": "application/json"}
 PROBE = [sys.executable, "-P", str(ROOT / "app/probe.py")]
-_LOG = logging.getLogger(__name__)
 
 
 class Place:
@@ -62,7 +61,7 @@ def provider() -> Iterator[OpenAIServer]:
 def place(
     provider: OpenAIServer, postgres: "PostgresServer", tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Place]:
-    """A place on a database's server; `test_chaos.py` has workers on files, too."""
+    """A place on a database's server."""
     with postgres.fresh() as url:
         yield Place(tmp_path_factory.mktemp("place") / "home", provider, url)
 
@@ -120,21 +119,6 @@ def test_a_worker_that_may_not_wait_hands_its_task_to_another(
     with place.worker():
         names = _names(running.events(task_id))
     _assert_went_on(place, running, task_id, names, "c")
-
-
-def test_another_worker_takes_over_what_a_killed_one_held(place: Place, running: Server) -> None:
-    actor = place.actor(holds_at=2)
-    with place.worker() as killed:
-        task_id = running.submit(instruction=asked_for(3, "d"))
-        assert actor.held.wait(60)
-        with place.worker():
-            killed.kill()
-            killed_at = time.monotonic()
-            eventually(lambda: _statuses(running, task_id).count("running") == 2, 60)
-            _LOG.info("taken over after %.2f s", time.monotonic() - killed_at)
-            actor.go_on.set()
-            names = _names(running.events(task_id))
-    _assert_went_on(place, running, task_id, names, "d")
 
 
 def _assert_went_on(
