@@ -43,7 +43,13 @@ def test_every_strop_command_is_understood(command: str) -> None:
         assert end.code == 0, "only help ends by itself"  # noqa: PT017 - a normal end is fine
 
 
-@pytest.mark.parametrize("target", sorted(set(re.findall(r"\bmake ([a-z-]+)\b", TEXT))))
+def _made() -> set[str]:
+    shells = "\n".join(re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL))
+    in_shells = set(re.findall(r"^make ([a-z-]+)\b", shells, re.MULTILINE))
+    return in_shells | set(re.findall(r"`make ([a-z-]+)\b", TEXT))
+
+
+@pytest.mark.parametrize("target", sorted(_made()))
 def test_every_make_target_exists(target: str) -> None:
     assert target in _targets()
 
@@ -61,6 +67,18 @@ def test_every_variable_is_a_setting_or_a_key_of_a_provider() -> None:
     keys = {key for names in PROVIDER_KEYS.values() for key in names}
     assert set(re.findall(r"\bSTROP_[A-Z_]+\b", TEXT)) <= known
     assert set(re.findall(r"\b[A-Z]+_API_KEY\b", TEXT)) <= keys
+
+
+def test_every_setting_is_listed_with_its_default() -> None:
+    page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(STROP_[A-Z_]+)` \| `?(.*?)`? \|", page, re.MULTILINE))
+    fresh = {
+        setting.variable: setting.value
+        for setting in Settings.model_construct().effective()
+        if setting.variable != "STROP_APPROVAL"
+    }
+    assert rows.pop("STROP_APPROVAL") == "-"
+    assert rows == {variable: value or "-" for variable, value in fresh.items()}
 
 
 @pytest.mark.parametrize("name", sorted(set(re.findall(r"STROP_MODEL=(\S+)", README)) - {"auto`,"}))
