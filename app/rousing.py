@@ -13,10 +13,11 @@ from pydantic import ValidationError
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.day import DaySpentError, check_day, day_of, within_day
 from app.db import alarms, standing, tasks
 from app.db.claims import Enqueue
 from app.db.records import TaskRow
-from app.db.standing import AgentMessageRow, AgentRow, Spent
+from app.db.standing import AgentMessageRow, AgentRow
 from app.db.types import now
 from app.engine import Engine
 from app.errors import TooManyError
@@ -38,7 +39,6 @@ _REST_S = 300
 """The longest rest after a refusal by the namespace, whose quotas may be changed meanwhile."""
 _MANY_REFUSALS = 3
 """By a quota, which may well be free again soon, until webhooks are told."""
-_LEAST_USD = 0.0001
 Clock = Callable[[], datetime]
 
 
@@ -94,10 +94,6 @@ class Rouser:
         return made
 
 
-class _DaySpentError(TooManyError):
-    """The agent has used up its day."""
-
-
 def rouse(connection: Connection, agent_id: str, moment: datetime, enqueue: Enqueue) -> str | None:
     """Wake an agent if it still is to wake and does not work; return the task's id."""
     row = standing.lock_ready(connection, agent_id, moment)
@@ -113,7 +109,7 @@ def rouse(connection: Connection, agent_id: str, moment: datetime, enqueue: Enqu
                 create(connection, task, enqueue)
         except TooManyError as refused:
             values |= _refused(row, moment, refused)
-            before = 0 if isinstance(refused, _DaySpentError) else _MANY_REFUSALS - 1
+            before = 0 if isinstance(refused, DaySpentError) else _MANY_REFUSALS - 1
             if row.error_count == before:
                 alarms.rests(connection, replace(row, **values))
         else:
@@ -123,11 +119,6 @@ def rouse(connection: Connection, agent_id: str, moment: datetime, enqueue: Enqu
             values |= _awake(connection, row, moment, task_id)
     standing.change(connection, row.id, values)
     return task_id
-
-
-def day_of(moment: datetime) -> datetime:
-    """Return when a moment's day of UTC began."""
-    return moment.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def _next(row: AgentRow, moment: datetime) -> datetime | None:
@@ -149,7 +140,7 @@ def _awake(connection: Connection, row: AgentRow, moment: datetime, task_id: str
 
 
 def _refused(row: AgentRow, moment: datetime, refused: TooManyError) -> dict[str, Any]:
-    own = isinstance(refused, _DaySpentError)
+    own = isinstance(refused, DaySpentError)
     rest_s = refused.retry_after_s if own else min(refused.retry_after_s, _REST_S)
     rest_until = moment + timedelta(seconds=rest_s)
     values: dict[str, Any] = {
@@ -173,7 +164,7 @@ def _woken(
         TooManyError: the agent has used up its day.
     """
     used = standing.spent(connection, row.id, day_of(moment))
-    _check_day(row, used, moment)
+    check_day(row, used, moment)
     messages = _fitting(standing.waiting(connection, row.id, _MOST_MESSAGES))
     woken_by = "schedule" if due else "message" if messages else "request"
     inputs: dict[str, Any] = {"woken_by": woken_by, "woken_at": moment.isoformat()}
@@ -192,37 +183,11 @@ def _woken(
             task,
             agent_id=row.id,
             family=family_of(row.instruction, []),
-            budget=_within(task.budget, row, used),
+            budget=within_day(task.budget, row, used),
             task_metadata={"agent": {"id": row.id, "name": row.name, "woken_by": woken_by}},
         ),
         messages,
     )
-
-
-def _check_day(row: AgentRow, used: Spent, moment: datetime) -> None:
-    until_midnight = int((day_of(moment) + timedelta(days=1) - moment).total_seconds()) + 1
-    what = ""
-    if row.wakes_per_day is not None and used.wakes >= row.wakes_per_day:
-        what = f"{row.wakes_per_day} wake-ups"
-    elif row.usd_per_day is not None and row.usd_per_day - used.usd < _LEAST_USD:
-        what = f"${row.usd_per_day:g}"
-    elif row.tokens_per_day is not None and used.tokens >= row.tokens_per_day:
-        what = f"{row.tokens_per_day} tokens"
-    if what:
-        message = f"the agent may have {what} a day, and has used them up"
-        raise _DaySpentError(message, retry_after_s=until_midnight)
-
-
-def _within(budget: dict[str, Any], row: AgentRow, used: Spent) -> dict[str, Any]:
-    """Return the budget of a wake-up, which ends with the day's dollars and tokens."""
-    bounded = {"on_limit": "end"} | budget
-    if row.usd_per_day is not None:
-        left = row.usd_per_day - used.usd
-        bounded["usd"] = min(left, bounded.get("usd", left))
-    if row.tokens_per_day is not None:
-        rest = row.tokens_per_day - used.tokens
-        bounded["tokens"] = min(rest, bounded.get("tokens", rest))
-    return bounded
 
 
 def _fitting(messages: list[AgentMessageRow]) -> list[AgentMessageRow]:

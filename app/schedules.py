@@ -284,7 +284,7 @@ def _first(timing: Timing, moment: datetime, *, anchor: datetime | None = None) 
 
 
 def _check(task: TaskRequest) -> None:
-    for field in ("files", "schedule"):
+    for field in ("files", "schedule", "agent"):
         if getattr(task, field):
             message = "a schedule's task cannot have this"
             raise InvalidInputError.of(f"task.{field}", message)

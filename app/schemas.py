@@ -124,8 +124,8 @@ class TaskRequest(Shape):
         default=(), max_length=20
     )
     model: Text | None = Field(default=None, min_length=1, max_length=200)
-    agent: None = None
-    """Not supported yet."""
+    agent: Text | None = Field(default=None, min_length=1, max_length=100)
+    """Id of a standing agent in whose name it is done: by its rules, and out of its day."""
     budget: Budget = Budget()
     schedule: Later | None = None
     """When it may be begun, if not at once."""
@@ -196,7 +196,7 @@ class TaskView(BaseModel):
     """As asked for; None for the server's choice."""
     namespace: str
     agent: str | None = None
-    """The standing agent that woke for it."""
+    """The standing agent that it belongs to."""
     family: str
     metadata: JsonObject
     run_id: str

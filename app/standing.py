@@ -9,13 +9,14 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection
 
 from app.cursors import cursor_of, position_of
+from app.day import day_of
 from app.db import audit, standing, steering, tasks
 from app.db.standing import AgentMessageRow, AgentRow
 from app.db.tasks import TaskFilter
 from app.db.types import clean, now
 from app.engine import Engine
 from app.errors import ConflictError, InvalidInputError, NotFoundError
-from app.rousing import Rouser, day_of
+from app.rousing import Rouser
 from app.schemas_agents import (
     AgentMessageView,
     AgentPage,

@@ -15,6 +15,7 @@ from typing import BinaryIO, Protocol
 
 from sqlalchemy import Connection
 
+from app.behalf import on_behalf
 from app.callers import DEFAULT_NAMESPACE, LOCAL, Caller
 from app.db import claims, events, namespaces, tasks
 from app.db.records import EventRow, FileRow, TaskRow
@@ -87,8 +88,9 @@ class TaskService:
         """Queue a task; the same key and request give the task of the first time.
 
         Raises:
-            InvalidInputError: a file or model is not known, or the key is of no use.
-            ConflictError: the key was used with another request.
+            InvalidInputError: a file, model or agent is not known, or the key is of no use.
+            ConflictError: the key was used with another request, or the agent is paused.
+            TooManyError: the namespace or the agent has used up what it may.
             ForbiddenError: the request names a namespace that is not the caller's.
             UnavailableError: the disk is nearly full.
         """
@@ -106,7 +108,14 @@ class TaskService:
         later = request.schedule.at if request.schedule else None
         task = new_task(request, uploaded, namespace, caller.key_id, not_before=later)
         made = await self._database.run(
-            partial(_create, task=task, key=key, body_hash=body_hash, engine=self._engine)
+            partial(
+                _create,
+                task=task,
+                request=request,
+                key=key,
+                body_hash=body_hash,
+                engine=self._engine,
+            )
         )
         if made is not None:
             return await self._again(*made, body_hash, namespace)
@@ -257,14 +266,19 @@ def _view(task: TaskRow) -> TaskView:
 
 
 def _create(
-    connection: Connection, task: TaskRow, key: str | None, body_hash: str, engine: Engine
+    connection: Connection,
+    task: TaskRow,
+    request: TaskRequest,
+    key: str | None,
+    body_hash: str,
+    engine: Engine,
 ) -> tuple[str, str] | None:
     """Insert the task; return what the key stands for if another request was faster."""
     if key:
         before = tasks.known_key(connection, task.namespace, key)
         if before is not None:
             return before
-    create(connection, task, engine.enqueue)
+    create(connection, on_behalf(connection, task, request), engine.enqueue)
     if key:
         tasks.remember_key(connection, task.namespace, key, body_hash, task.id)
     return None

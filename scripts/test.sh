@@ -5,6 +5,8 @@
 set -u
 cd "$(dirname "$0")/.."
 failed=0
+# The tests start many processes: each would compile every package anew if none may keep it.
+unset PYTHONDONTWRITEBYTECODE
 # A worker keeps a file's tests together, so that its servers and sandboxes are made once.
 .venv/bin/python -m pytest -q -rs -n 2 --dist loadfile --ignore=tests/web "$@" || failed=1
 # The driver's own Node needs a library that a bare Debian lacks; that of pyright needs none.

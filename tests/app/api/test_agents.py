@@ -47,12 +47,19 @@ async def test_an_agent_wakes_when_asked_works_reports_and_outlives_its_server(
         assert task["agent"] == made["id"]
         listed = (await client.get("/api/v1/tasks", params={"agent": made["id"]})).json()
         assert [one["id"] for one in listed["items"]] == [task["id"]]
+        asked = {"instruction": "add up", "agent": made["id"]}
+        behalf = (await client.post("/api/v1/tasks", json=asked)).json()
+        await ended(client, behalf["id"])
+        reports = (await client.get(f"{place}/reports")).json()["items"]
+        assert [one["task_id"] for one in reports] == [behalf["id"], task["id"]]
+        refused = await client.post("/api/v1/tasks", json=asked | {"agent": "ag_nobody"})
+        assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "agent")
     model = RoleModel()
     async with serving(tmp_path, model) as client:
         assert (await client.get(place)).json()["last_task_id"] == report["task_id"]
         told = await client.post(f"{place}/inbox", json={"text": "look at Tuesday"})
         assert (told.status_code, told.json()["seq"]) == (202, 1)
-        second = await _report(client, made["id"], 2)
+        second = await _report(client, made["id"], 3)
         assert (await client.get(f"{place}/inbox")).json()["items"][0]["task_id"] == second[
             "task_id"
         ]
