@@ -89,11 +89,13 @@ class Access:
         try:
             if caller.key_id is None:
                 return not await self.locked()
-            asked, usable = self._usable.get(caller.key_id, (-_REMEMBERED_S, False))
+            asked, usable = self._usable.get(caller.key_id, (-_REMEMBERED_S, True))
             if time.monotonic() - asked >= _REMEMBERED_S:
+                # Whoever asks meanwhile takes what was known: one read is enough for all.
+                self._usable[caller.key_id] = time.monotonic(), usable
                 row = await self._database.read(partial(keys.get, key_id=caller.key_id))
                 usable = row is not None and row.usable(now())
-                if len(self._usable) >= _REMEMBERED:
+                if len(self._usable) > _REMEMBERED:
                     self._usable.clear()
                 self._usable[caller.key_id] = time.monotonic(), usable
         except SQLAlchemyError:
