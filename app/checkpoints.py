@@ -4,10 +4,10 @@ import asyncio
 import logging
 import sqlite3
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import aiosqlite
 from langchain_core.runnables import RunnableConfig
@@ -15,6 +15,8 @@ from langgraph.checkpoint.base import ChannelVersions, Checkpoint, CheckpointMet
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
 from agents.run import checkpoint_serde
+
+T = TypeVar("T")
 
 _LOG = logging.getLogger(__name__)
 _THREADS = "SELECT thread_id FROM checkpoints UNION SELECT thread_id FROM writes"
@@ -41,11 +43,16 @@ Fence = Callable[[str], Awaitable[None]]
 
 
 class FencedSaver(AsyncSqliteSaver):
-    """A saver in which a taken-over run's old process cannot write the newest checkpoint."""
+    """A saver in which a taken-over run's old process cannot write the newest checkpoint.
+
+    What a node has written is many rows, and a graph that goes on with some of them would take the
+    node for done and lose its way: each write is one transaction.
+    """
 
     def __init__(self, connection: aiosqlite.Connection, fence: Fence) -> None:
         super().__init__(connection, serde=checkpoint_serde())
         self._fence = fence
+        self._writing = asyncio.Lock()
 
     async def aput(
         self,
@@ -57,7 +64,7 @@ class FencedSaver(AsyncSqliteSaver):
         """Keep a checkpoint."""
         thread_id = thread_of(config)
         await self._fence(thread_id)
-        kept = await super().aput(config, checkpoint, metadata, new_versions)
+        kept = await self._whole(super().aput(config, checkpoint, metadata, new_versions))
         if due_for_pruning(metadata):
             await self._prune(thread_id)
         return kept
@@ -71,7 +78,7 @@ class FencedSaver(AsyncSqliteSaver):
     ) -> None:
         """Keep what a node has written."""
         await self._fence(thread_of(config))
-        await super().aput_writes(config, writes, task_id, task_path)
+        await self._whole(super().aput_writes(config, writes, task_id, task_path))
 
     async def runs(self) -> set[str]:
         """Return the ids of the runs that have state."""
@@ -81,7 +88,7 @@ class FencedSaver(AsyncSqliteSaver):
     async def forget(self, run_id: str) -> None:
         """Drop all state of a run, and of the learning from it."""
         for thread_id in threads_of(run_id):
-            await self.adelete_thread(thread_id)
+            await self._whole(self.adelete_thread(thread_id))
 
     async def shrink(self, run_id: str) -> None:
         """Keep only what going on with a run needs: the newest checkpoint of each graph."""
@@ -89,9 +96,34 @@ class FencedSaver(AsyncSqliteSaver):
             await self._prune(thread_id)
 
     async def _prune(self, thread_id: str) -> None:
+        await self._whole(self._pruned(thread_id))
+
+    async def _pruned(self, thread_id: str) -> None:
         async with self.lock:
             for statement in _PRUNE:
                 await self.conn.execute(statement, {"thread": thread_id})
+            await self.conn.commit()
+
+    async def _whole(self, write: Coroutine[Any, Any, T]) -> T:
+        """Let a write come to its end, also when whoever waits for it is cancelled."""
+        writing = asyncio.create_task(self._or_nothing(write))
+        try:
+            return await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            await asyncio.wait({writing})
+            if not writing.cancelled():
+                writing.exception()  # whoever was to hear of it has gone
+            raise
+
+    async def _or_nothing(self, write: Coroutine[Any, Any, T]) -> T:
+        """Undo a write that fails, before anybody else's commit could keep a part of it."""
+        async with self._writing:
+            try:
+                return await write
+            except sqlite3.Error:
+                async with self.lock:
+                    await self.conn.rollback()
+                raise
 
 
 def threads_of(run_id: str) -> tuple[str, str]:
@@ -131,7 +163,7 @@ async def open_checkpoints(path: Path, fence: Fence) -> AsyncGenerator[FencedSav
 
 @asynccontextmanager
 async def _opened(path: Path, fence: Fence) -> AsyncGenerator[FencedSaver]:
-    async with aiosqlite.connect(path, isolation_level=None) as connection:
+    async with aiosqlite.connect(path, isolation_level="IMMEDIATE") as connection:
         for pragma in ("busy_timeout=30000", "synchronous=NORMAL"):
             await connection.execute(f"PRAGMA {pragma}")
         saver = FencedSaver(connection, fence)

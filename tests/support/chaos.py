@@ -86,13 +86,13 @@ class Chaos:
                 self.outcome.wrong.append(sentence)
 
     async def _break(self, client: httpx.AsyncClient, number: int, wave: Wave) -> None:
-        """Hand tasks in, cancel the first one under way, and strike."""
+        """Hand tasks in, strike, and cancel the first one before or, while it sleeps, after."""
         fresh = [await self._submit(client, f"w{number}t{n}", n) for n in range(wave.tasks)]
-        cancelling = asyncio.create_task(self._cancel(client, fresh[0]))
+        cancelling = [asyncio.create_task(self._cancel(client, fresh[0]))] if number % 2 else []
         await self._under_way(fresh)
         await asyncio.sleep(self._chance.uniform(0.0, 0.8))
         await self._strike(wave.blow)
-        await cancelling
+        await (cancelling[0] if cancelling else self._cancel(client, fresh[0]))
 
     async def _submit(self, client: httpx.AsyncClient, name: str, place: int) -> Tracked:
         """Submit a task until the server says that it has it; the first of a wave sleeps."""
