@@ -8,13 +8,15 @@ import os
 import time
 from asyncio import StreamReader, StreamWriter, Task
 from asyncio.subprocess import PIPE, Process
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from sandboxes.base import Limits, Outcome
 from sandboxes.output import Capture, Meter
+
+_T = TypeVar("_T")
 
 _CHUNK = 1 << 16
 _GRACE_S = 5.0
@@ -87,7 +89,7 @@ async def run(launch: Launch, stdin: bytes, limits: Limits, guard: Guard) -> Fin
     try:
         outcome = await _first_end(process, limits, meter, guard)
     finally:
-        killed = await asyncio.shield(_clean_up(process, streams, guard))
+        killed = await _to_its_end(_clean_up(process, streams, guard))
     return Finished(
         outcome=outcome,
         returncode=process.returncode if process.returncode is not None else -9,
@@ -139,6 +141,19 @@ async def _clean_up(process: Process, streams: Sequence[Task[None]], guard: Guar
         async with asyncio.timeout(_GRACE_S):
             await process.wait()
     return killed
+
+
+async def _to_its_end(work: Coroutine[Any, Any, _T]) -> _T:
+    """Wait for work that must be done, however often whoever waits is cancelled meanwhile."""
+    task, cancelled = asyncio.create_task(work), False
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            cancelled = True
+    if cancelled:
+        raise asyncio.CancelledError
+    return task.result()
 
 
 async def _cancel(tasks: "Sequence[Task[Any]] | set[Task[None]]") -> None:
