@@ -27,10 +27,10 @@ ON_CALL: dict[str, Any] = {"name": "on call", "instruction": "Help."}
 
 
 class Clock:
-    """Shows the time that a test sets."""
+    """Shows the time that a test sets, ahead of the real one, since a machine may be slow."""
 
     def __init__(self) -> None:
-        self.now = datetime.now(UTC)
+        self.now = datetime.now(UTC) + timedelta(seconds=20)
 
     def __call__(self) -> datetime:
         return self.now
