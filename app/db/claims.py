@@ -72,8 +72,12 @@ def pass_on(
     *,
     not_before: datetime,
     enqueue: Enqueue,
-) -> None:
-    """Give a turn that this process cannot take to the next one; a later turn is left alone."""
+) -> bool:
+    """Give a turn that this process cannot take to the next one; a later turn is left alone.
+
+    Returns:
+        Whether the turn was still waited for.
+    """
     statement = (
         update(task_rows)
         .where(task_rows.c.id == task_id, task_rows.c.turn == number, waiting_work(phase))
@@ -81,9 +85,11 @@ def pass_on(
         .returning(*task_rows.c)
     )
     row = connection.execute(statement).mappings().first()
-    if row is not None:
-        turn = turn_of(TaskRow(**columns(row)), phase)
-        enqueue(connection, replace(turn, not_before=not_before))
+    if row is None:
+        return False
+    turn = turn_of(TaskRow(**columns(row)), phase)
+    enqueue(connection, replace(turn, not_before=not_before))
+    return True
 
 
 def waiting_work(phase: Phase) -> ColumnElement[bool]:

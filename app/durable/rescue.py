@@ -81,14 +81,16 @@ class Rescue:
             alive = await asyncio.to_thread(self._store.alive, list(names))
             lost = [task for name, task in names.items() if name not in alive]
             for task in lost:
-                await self._database.run(partial(self._queue_again, task=task, phase=phase))
-                _LOG.warning("task %s had lost its turn and was queued again", task.id)
-            found += len(lost)
+                # It may have been begun since it was looked at.
+                again = partial(self._queue_again, task=task, phase=phase)
+                if await self._database.run(again):
+                    _LOG.warning("task %s had lost its turn and was queued again", task.id)
+                    found += 1
         return found
 
-    def _queue_again(self, connection: Connection, task: TaskRow, phase: Phase) -> None:
+    def _queue_again(self, connection: Connection, task: TaskRow, phase: Phase) -> bool:
         turn = turn_of(task, phase)
-        claims.pass_on(
+        return claims.pass_on(
             connection,
             task.id,
             task.turn,

@@ -3,6 +3,9 @@
 import threading
 from collections.abc import Callable, Iterable
 
+_POLLER = "queue-worker"
+"""In the names of DBOS's threads that give turns out; the others have nothing to look for."""
+
 
 class Waking:
     """Stands in for the waits of DBOS's threads, which know only a pause and a stop."""
@@ -19,13 +22,17 @@ class Waking:
                 setattr(stop, name, stand_in)
 
     def wake(self) -> None:
-        """Let every thread look now, also one that is about to pause."""
+        """Let every poller look now, also one that is about to pause."""
         with self._changed:
             self._wakes += 1
             self._changed.notify_all()
 
     def _wait_on(self, stop: threading.Event) -> Callable[[float | None], bool]:
+        plain = stop.wait
+
         def wait(timeout: float | None = None) -> bool:
+            if _POLLER not in threading.current_thread().name:
+                return plain(timeout)
             with self._changed:
                 before: int = getattr(self._seen, "wakes", 0)
                 self._changed.wait_for(

@@ -154,7 +154,10 @@ class Crew:
                 row = connection.execute(_BOOT_ID, (member.pid,)).fetchone()
             return str(row[0]) if row else ""
         for path in Path(f"/proc/{member.pid}/fd").iterdir():
-            target = path.readlink()
+            try:
+                target = path.readlink()
+            except FileNotFoundError:
+                continue  # it was closed meanwhile
             if target.parent == self.home / "locks" and target.suffix == ".alive":
                 return target.stem
         return ""
