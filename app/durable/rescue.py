@@ -32,8 +32,12 @@ class Rescue:
         self._wakes = wakes
 
     async def bury_the_dead(self) -> int:
-        """Put back what dead processes held; return how many tasks that were."""
+        """Put back what dead processes held; return how many tasks that were.
+
+        One that was buried before its end may have taken a turn since, which it never began with.
+        """
         known = await self._database.read(claims.owners)
+        known |= await asyncio.to_thread(self._store.takers)
         found = 0
         for boot_id in (known | self._liveness.others()) - {self._liveness.boot_id}:
             with self._liveness.burying(boot_id) as dead:

@@ -97,6 +97,11 @@ class TurnStore:
         )
         return [queued(row.workflow_id) for row in rows]
 
+    def takers(self) -> set[str]:
+        """Return the processes that took turns which have not ended."""
+        rows = self.client.list_workflows(status="PENDING", load_input=False, load_output=False)
+        return {row.executor_id for row in rows if row.executor_id}
+
     def alive(self, workflow_ids: Sequence[str]) -> set[str]:
         """Return those of the turns that are queued, delayed or taken."""
         found: set[str] = set()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from dbos._serialization import DefaultSerializer
-from sqlalchemy import update
+from sqlalchemy import text, update
 from sqlalchemy.exc import OperationalError
 
 from app.db import claims, endings, tasks
@@ -237,6 +237,18 @@ async def test_stopping_lets_a_task_finish_within_the_time_allowed(
         await stopping
     assert found(database).status == "succeeded"
     assert found(database).learning == "pending"
+
+
+async def test_a_turn_that_a_buried_process_had_taken_goes_to_another(
+    database: Database, store: TurnStore, tmp_path: Path
+) -> None:
+    submit(database, store, queued())
+    table = "dbos.workflow_status" if database.is_postgres else "workflow_status"
+    taken = text(f"UPDATE {table} SET status = 'PENDING', executor_id = 'buried'")  # noqa: S608 - ours
+    database.run_sync(lambda c: c.execute(taken))
+    async with working(database, store, tmp_path):
+        await until(lambda: found(database).learning == "done")
+    assert store.takers() == set()
 
 
 async def test_what_a_dead_process_held_is_taken_over(
