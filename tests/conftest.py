@@ -12,6 +12,9 @@ from hypothesis import settings
 
 from tests.support.postgres import PostgresServer, postgres_programs
 
+_SLOW = {"e2e", "cli", "evals"}
+"""Folders of the tests that take longest."""
+
 settings.register_profile("strop", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("strop")
 
@@ -47,6 +50,11 @@ def _refuse_the_network(event: str, arguments: tuple[object, ...]) -> None:
 def pytest_configure() -> None:
     """An audit hook sees every connection of this process and cannot be taken off again."""
     sys.addaudithook(_refuse_the_network)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what starts processes: it takes longest, and nobody is to wait for it alone."""
+    items.sort(key=lambda item: not _SLOW.intersection(item.path.parts))
 
 
 @pytest.fixture
