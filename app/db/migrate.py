@@ -1,5 +1,6 @@
 """Bring a database to the schema of this version."""
 
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +67,8 @@ def configuration(connection: Connection) -> "Config":
     """Return Alembic's configuration for work on `connection`."""
     from alembic.config import Config  # noqa: PLC0415 - see upgrade
 
-    config = Config()
+    # Alembic would speak to the output that was there when it was imported.
+    config = Config(stdout=StringIO())
     config.set_main_option("script_location", str(_SCRIPTS))
     config.attributes["connection"] = connection
     return config
