@@ -27,7 +27,7 @@ def check_day(row: AgentRow, used: Spent, moment: datetime) -> None:
     until_midnight = int((day_of(moment) + timedelta(days=1) - moment).total_seconds()) + 1
     what = ""
     if row.wakes_per_day is not None and used.wakes >= row.wakes_per_day:
-        what = f"{row.wakes_per_day} wake-ups"
+        what = "1 wake-up" if row.wakes_per_day == 1 else f"{row.wakes_per_day} wake-ups"
     elif row.usd_per_day is not None and row.usd_per_day - used.usd < _LEAST_USD:
         what = f"${row.usd_per_day:g}"
     elif row.tokens_per_day is not None and used.tokens >= row.tokens_per_day:

@@ -275,7 +275,7 @@ async def test_a_number_of_wake_ups_a_day_is_kept_to(office: Office) -> None:
     office.end((await office.wake_up()).id)
     await office.service.wake(agent_id, namespace="default")
     assert await office.rouser.tick() == []
-    assert "1 wake-ups a day" in ((await office.get(agent_id)).last_error or "")
+    assert "1 wake-up a day" in ((await office.get(agent_id)).last_error or "")
     patch = AgentPatch(wakes_per_day=2)
     await office.service.change(agent_id, patch, namespace="default")
     await office.wake_up()

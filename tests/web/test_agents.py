@@ -38,7 +38,7 @@ def test_an_agent_is_woken_told_something_paused_and_resumed(
         expect(card).to_contain_text("nothing <b>new</b>")
         card.get_by_label("Tell the agent something").fill("look at Tuesday")
         page.keyboard.press("Enter")
-        expect(card).to_contain_text("1 wake-ups a day, and has used them up")
+        expect(card).to_contain_text("1 wake-up a day, and has used them up")
         expect(card).to_contain_text("1 message to read")
         check(page)
         card.get_by_role("button", name="Pause").click()
