@@ -6,7 +6,7 @@ from functools import partial
 
 from sqlalchemy import Connection
 
-from app.cursors import cursor_of, position_of
+from app.cursors import page_of, position_of
 from app.db import approvals, steering
 from app.db.approvals import ApprovalFilter, ApprovalRow, ApprovalStatus
 from app.db.records import Turn
@@ -43,15 +43,10 @@ class ApprovalService:
         Raises:
             InvalidInputError: the cursor is not one that was given out.
         """
-        before = position_of(cursor) if cursor else None
-        page = replace(wanted, limit=wanted.limit + 1, before=before)
+        page = replace(wanted, limit=wanted.limit + 1, before=position_of(cursor))
         rows = await self._database.read(partial(approvals.find, wanted=page))
-        shown = rows[: wanted.limit]
-        more = len(rows) > wanted.limit
-        return ApprovalPage(
-            items=[approval_view(row) for row in shown],
-            next_cursor=cursor_of(shown[-1].created_at, shown[-1].id) if more else None,
-        )
+        shown, following = page_of(rows, wanted.limit)
+        return ApprovalPage(items=[approval_view(row) for row in shown], next_cursor=following)
 
     async def get(self, approval_id: str, *, namespace: str) -> ApprovalView:
         """Return an approval.

@@ -1,7 +1,5 @@
 """Wake standing agents: each wake-up is one ordinary task, and never two at once."""
 
-import asyncio
-import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import replace
@@ -23,6 +21,7 @@ from app.engine import Engine
 from app.errors import TooManyError
 from app.family import family_of
 from app.making import create, new_task
+from app.naps import Nap
 from app.schemas import TaskRequest
 from app.timing import Timing
 from memory.database import Database
@@ -49,16 +48,16 @@ class Rouser:
         self._database = database
         self._engine = engine
         self._clock = clock
-        self._changed = asyncio.Event()
+        self._nap = Nap()
 
     def look(self) -> None:
         """Look at once: an agent was made, changed or told something."""
-        self._changed.set()
+        self._nap.look()
 
     async def run(self) -> None:
         """Wake agents until cancelled, asleep while nothing is due."""
         while True:
-            self._changed.clear()
+            self._nap.begin()
             nap_s = _LONGEST_NAP_S
             try:
                 if len(await self.tick()) == _AT_ONCE:
@@ -68,9 +67,7 @@ class Rouser:
                     nap_s = min(nap_s, (next_at - self._clock()).total_seconds())
             except (SQLAlchemyError, OSError) as error:
                 _LOG.error("agents cannot be looked at, trying again: %s", error)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(nap_s):
-                    await self._changed.wait()
+            await self._nap.rest(nap_s)
 
     async def tick(self) -> list[str]:
         """Wake what is to wake now and return the ids of the tasks."""

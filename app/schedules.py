@@ -1,7 +1,5 @@
 """The service for schedules, and the ticker that turns due times into tasks."""
 
-import asyncio
-import contextlib
 import logging
 import uuid
 from collections.abc import Callable
@@ -14,13 +12,14 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.callers import Caller
-from app.cursors import cursor_of, position_of
+from app.cursors import page_of, position_of
 from app.db import audit, schedules
 from app.db.schedules import ScheduleRow
 from app.db.types import now
 from app.engine import Engine
 from app.errors import InvalidInputError, NotFoundError, TooManyError
 from app.making import create, new_task
+from app.naps import Nap
 from app.schemas import TaskRequest
 from app.schemas_schedules import (
     SchedulePage,
@@ -84,15 +83,10 @@ class ScheduleService:
         Raises:
             InvalidInputError: the cursor is not one that was given out.
         """
-        before = position_of(cursor) if cursor else None
+        before = position_of(cursor)
         page = partial(schedules.find, namespace=namespace, before=before, limit=limit + 1)
-        rows = await self._database.read(page)
-        shown = rows[:limit]
-        more = len(rows) > limit
-        return SchedulePage(
-            items=[schedule_view(row) for row in shown],
-            next_cursor=cursor_of(shown[-1].created_at, shown[-1].id) if more else None,
-        )
+        shown, following = page_of(await self._database.read(page), limit)
+        return SchedulePage(items=[schedule_view(row) for row in shown], next_cursor=following)
 
     async def get(self, schedule_id: str, *, namespace: str) -> ScheduleView:
         """Return a schedule.
@@ -169,16 +163,16 @@ class Ticker:
         self._database = database
         self._engine = engine
         self._clock = clock
-        self._changed = asyncio.Event()
+        self._nap = Nap()
 
     def look(self) -> None:
         """Look at once: a schedule was made or changed."""
-        self._changed.set()
+        self._nap.look()
 
     async def run(self) -> None:
         """Tick until cancelled, asleep while nothing is due."""
         while True:
-            self._changed.clear()
+            self._nap.begin()
             try:
                 await self.tick()
                 next_at = await self._database.read(schedules.next_due)
@@ -188,9 +182,7 @@ class Ticker:
             nap_s = _LONGEST_NAP_S
             if next_at is not None:
                 nap_s = min(nap_s, max(0.01, (next_at - self._clock()).total_seconds()))
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(nap_s):
-                    await self._changed.wait()
+            await self._nap.rest(nap_s)
 
     async def tick(self) -> list[str]:
         """Make the tasks of what is due now and return their ids."""

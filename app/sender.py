@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import contextlib
 import hashlib
 import hmac
 import json
@@ -18,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.db import webhooks
 from app.db.types import now
 from app.db.webhooks import DeliveryRow, WebhookRow
+from app.naps import Nap
 from app.posting import TIMEOUT_S, PostError, post
 from memory.database import Database
 
@@ -39,23 +39,21 @@ class Sender:
         self._database = database
         self._allowed = tuple(allowed)
         self._clock = clock
-        self._changed = asyncio.Event()
+        self._nap = Nap()
 
     def look(self) -> None:
         """Look at once: something is to be sent."""
-        self._changed.set()
+        self._nap.look()
 
     async def run(self) -> None:
         """Send until cancelled, asleep while nothing is due."""
         while True:
-            self._changed.clear()
+            self._nap.begin()
             try:
                 await asyncio.gather(*(self.drain() for _ in range(await self._hands())))
             except (SQLAlchemyError, OSError) as error:
                 _LOG.error("webhooks cannot be looked at, trying again: %s", error)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_NAP_S):
-                    await self._changed.wait()
+            await self._nap.rest(_NAP_S)
 
     async def _hands(self) -> int:
         due = await self._database.read(webhooks.next_due)

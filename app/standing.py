@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
-from app.cursors import cursor_of, position_of
+from app.cursors import page_of, position_of
 from app.day import day_of
 from app.db import audit, standing, steering, tasks
 from app.db.standing import AgentMessageRow, AgentRow
@@ -92,15 +92,12 @@ class AgentService:
         Raises:
             InvalidInputError: the cursor is not one that was given out.
         """
-        before = position_of(cursor) if cursor else None
+        before = position_of(cursor)
 
         def work(connection: Connection) -> AgentPage:
             rows = standing.find(connection, namespace, before, limit + 1)
-            last = rows[limit - 1] if len(rows) > limit else None
-            return AgentPage(
-                items=[_view(connection, row) for row in rows[:limit]],
-                next_cursor=cursor_of(last.created_at, last.id) if last else None,
-            )
+            shown, following = page_of(rows, limit)
+            return AgentPage(items=[_view(connection, row) for row in shown], next_cursor=following)
 
         return await self._database.read(work)
 
@@ -272,17 +269,13 @@ class AgentService:
             NotFoundError: the namespace has none of that id.
             InvalidInputError: the cursor is not one that was given out.
         """
-        before = position_of(cursor) if cursor else None
+        before = position_of(cursor)
 
         def work(connection: Connection) -> ReportPage:
             row = _there(standing.get(connection, agent_id, namespace), agent_id)
             wanted = TaskFilter(namespace, agent_id=row.id, before=before, limit=limit + 1)
-            found = tasks.find(connection, wanted)
-            last = found[limit - 1] if len(found) > limit else None
-            return ReportPage(
-                items=[report_view(task) for task in found[:limit]],
-                next_cursor=cursor_of(last.created_at, last.id) if last else None,
-            )
+            shown, following = page_of(tasks.find(connection, wanted), limit)
+            return ReportPage(items=[report_view(task) for task in shown], next_cursor=following)
 
         return await self._database.read(work)
 

@@ -1,15 +1,12 @@
 """The service: what can be done with tasks, for the REST API and the command line alike."""
 
 import asyncio
-import base64
-import binascii
 import contextlib
 import hashlib
 import json
 import shutil
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from functools import partial
 from typing import BinaryIO, Protocol
 
@@ -17,6 +14,7 @@ from sqlalchemy import Connection
 
 from app.behalf import on_behalf
 from app.callers import DEFAULT_NAMESPACE, LOCAL, Caller
+from app.cursors import page_of, position_of
 from app.db import claims, events, namespaces, tasks
 from app.db.records import EventRow, FileRow, TaskRow
 from app.db.tasks import TaskFilter
@@ -157,13 +155,10 @@ class TaskService:
         Raises:
             InvalidInputError: the cursor is not one that was given out.
         """
-        page = replace(wanted, limit=wanted.limit + 1, before=_decode(cursor) if cursor else None)
+        page = replace(wanted, limit=wanted.limit + 1, before=position_of(cursor))
         rows = await self._database.read(partial(tasks.find, wanted=page))
-        shown = rows[: wanted.limit]
-        more = len(rows) > wanted.limit
-        return TaskPage(
-            items=[_view(row) for row in shown], next_cursor=_encode(shown[-1]) if more else None
-        )
+        shown, following = page_of(rows, wanted.limit)
+        return TaskPage(items=[_view(row) for row in shown], next_cursor=following)
 
     async def cancel(self, task_id: str, *, namespace: str = DEFAULT_NAMESPACE) -> TaskView:
         """End a task at once.
@@ -295,19 +290,3 @@ def _hash(request: TaskRequest, uploaded: Sequence[FileRow]) -> str:
     body = request.model_dump(mode="json", exclude={"files", "namespace"})
     body["files"] = [(row.name, row.sha256) for row in uploaded]
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
-
-
-def _encode(task: TaskRow) -> str:
-    return base64.urlsafe_b64encode(f"{task.created_at.isoformat()} {task.id}".encode()).decode()
-
-
-def _decode(cursor: str) -> tuple[datetime, str]:
-    try:
-        at, _, task_id = base64.urlsafe_b64decode(cursor).decode().partition(" ")
-        moment = datetime.fromisoformat(at)
-        if moment.tzinfo is None or not task_id:
-            raise ValueError(cursor)
-        return moment.astimezone(UTC), task_id
-    except (ValueError, OverflowError, binascii.Error):
-        message = "expected a cursor that a page before gave as `next_cursor`"
-        raise InvalidInputError.of("cursor", message) from None

@@ -9,7 +9,7 @@ from functools import partial
 from sqlalchemy import Connection
 
 from app.callers import Caller
-from app.cursors import cursor_of, position_of
+from app.cursors import page_of, position_of
 from app.db import audit, webhooks
 from app.db.types import now
 from app.db.webhooks import WebhookRow
@@ -77,16 +77,10 @@ class WebhookService:
         Raises:
             InvalidInputError: the cursor is not one that was given out.
         """
-        before = position_of(cursor) if cursor else None
+        before = position_of(cursor)
         page = partial(webhooks.find, namespace=namespace, before=before, limit=limit + 1)
-        rows = await self._database.read(page)
-        shown = rows[:limit]
-        return WebhookPage(
-            items=[webhook_view(row) for row in shown],
-            next_cursor=cursor_of(shown[-1].created_at, shown[-1].id)
-            if len(rows) > limit
-            else None,
-        )
+        shown, following = page_of(await self._database.read(page), limit)
+        return WebhookPage(items=[webhook_view(row) for row in shown], next_cursor=following)
 
     async def get(self, webhook_id: str, *, namespace: str) -> WebhookView:
         """Return a webhook.
@@ -157,16 +151,10 @@ class WebhookService:
             InvalidInputError: the cursor is not one that was given out.
         """
         await self.get(webhook_id, namespace=namespace)
-        before = position_of(cursor) if cursor else None
+        before = position_of(cursor)
         page = partial(webhooks.of_webhook, webhook_id=webhook_id, before=before, limit=limit + 1)
-        rows = await self._database.read(page)
-        shown = rows[:limit]
-        return DeliveryPage(
-            items=[delivery_view(row) for row in shown],
-            next_cursor=cursor_of(shown[-1].created_at, shown[-1].id)
-            if len(rows) > limit
-            else None,
-        )
+        shown, following = page_of(await self._database.read(page), limit)
+        return DeliveryPage(items=[delivery_view(row) for row in shown], next_cursor=following)
 
 
 def _enabled(webhook_id: str, namespace: str, connection: Connection) -> WebhookRow:
