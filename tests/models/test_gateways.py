@@ -25,29 +25,12 @@ from models.base import (
 )
 from models.gateway import Gateway
 from models.litellm_gateway import LiteLLMModel
-from models.messages import Message, OutputSchema, Reply, Request, ToolCall, ToolSchema
+from models.messages import Message, OutputSchema, Reply, Request, ToolCall
 from models.openai_gateway import OpenAIModel
+from tests.support.gateways import ADD, INFO, SECRET, request
 from tests.support.openai_server import Answer, OpenAIServer, error, text
 
 pytestmark = pytest.mark.anyio
-
-SECRET = "sk-verysecret-123456"  # noqa: S105 - opens nothing
-INFO = ModelInfo(
-    name="local",
-    model_id="openai/m",
-    features=frozenset({"chat", "tools", "json_schema"}),
-    usd_per_mtok_in=2.0,
-    usd_per_mtok_out=10.0,
-)
-ADD = ToolSchema(
-    name="add",
-    description="Add two numbers.",
-    parameters={
-        "type": "object",
-        "properties": {"a": {"type": "number"}, "b": {"type": "number"}},
-        "required": ["a", "b"],
-    },
-)
 
 
 class Served(OpenAIServer):
@@ -73,10 +56,6 @@ def _nothing_leaks() -> Iterator[None]:
 
 def model(server: Served, info: ModelInfo = INFO, **options: Any) -> Gateway:
     return server.kind(info, api_base=server.base_url, api_key=SECRET, **options)
-
-
-def request(content: str = "Say hello.", **options: Any) -> Request:
-    return Request(messages=(Message(role="user", content=content),), **options)
 
 
 async def answers(server: Served, streamed: bool, asked: Request) -> tuple[Reply, list[str]]:

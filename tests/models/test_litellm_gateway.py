@@ -18,28 +18,11 @@ from models.base import (
 )
 from models.catalogue import BUILT_IN, Catalogue
 from models.litellm_gateway import LiteLLMModel, close_connections, load_litellm
-from models.messages import Message, Request, ToolCall, ToolSchema
+from models.messages import ToolCall
+from tests.support.gateways import ADD, INFO, SECRET, request
 from tests.support.openai_server import Answer, OpenAIServer, error
 
 pytestmark = pytest.mark.anyio
-
-SECRET = "sk-verysecret-123456"  # noqa: S105 - opens nothing
-INFO = ModelInfo(
-    name="local",
-    model_id="openai/m",
-    features=frozenset({"chat", "tools", "json_schema"}),
-    usd_per_mtok_in=2.0,
-    usd_per_mtok_out=10.0,
-)
-ADD = ToolSchema(
-    name="add",
-    description="Add two numbers.",
-    parameters={
-        "type": "object",
-        "properties": {"a": {"type": "number"}, "b": {"type": "number"}},
-        "required": ["a", "b"],
-    },
-)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -53,10 +36,6 @@ def litellm() -> Iterator[Any]:
 def server() -> Iterator[OpenAIServer]:
     with OpenAIServer() as running:
         yield running
-
-
-def request(content: str = "Say hello.", **options: Any) -> Request:
-    return Request(messages=(Message(role="user", content=content),), **options)
 
 
 async def test_connections_that_litellm_keeps_can_be_closed(server: OpenAIServer):
