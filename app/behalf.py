@@ -5,7 +5,7 @@ from dataclasses import replace
 from pydantic import ValidationError
 from sqlalchemy import Connection
 
-from app.day import check_day, day_of, within_day
+from app.day import UNREADABLE, used_of_day, within_day
 from app.db import standing
 from app.db.records import TaskRow
 from app.db.types import now
@@ -33,9 +33,7 @@ def on_behalf(connection: Connection, task: TaskRow, request: TaskRequest) -> Ta
     if row.paused:
         message = "the agent is paused; resume it first"
         raise ConflictError(message)
-    moment = now()
-    used = standing.spent(connection, row.id, day_of(moment))
-    check_day(row, used, moment)
+    used = used_of_day(connection, row, now())
     whole = _filled(request, row)
     budget = whole.budget.model_dump(exclude_none=True)
     return replace(
@@ -56,5 +54,4 @@ def _filled(request: TaskRequest, row: standing.AgentRow) -> TaskRequest:
     try:
         return TaskRequest.model_validate(fields)
     except ValidationError:
-        message = "this version of Strop cannot read the agent's task; change the agent"
-        raise ConflictError(message) from None
+        raise ConflictError(UNREADABLE) from None

@@ -3,9 +3,13 @@
 from datetime import datetime, timedelta
 from typing import Any
 
+from sqlalchemy import Connection
+
+from app.db import standing
 from app.db.standing import AgentRow, Spent
 from app.errors import TooManyError
 
+UNREADABLE = "this version of Strop cannot read the agent's task; change the agent"
 _LEAST_USD = 0.0001
 
 
@@ -18,12 +22,18 @@ def day_of(moment: datetime) -> datetime:
     return moment.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-def check_day(row: AgentRow, used: Spent, moment: datetime) -> None:
-    """Refuse a task of an agent that has used up its day.
+def used_of_day(connection: Connection, row: AgentRow, moment: datetime) -> Spent:
+    """Return what an agent has used of its day, which leaves it something.
 
     Raises:
-        DaySpentError: it has; it says when the next day begins.
+        DaySpentError: it has used up its day; it says when the next one begins.
     """
+    used = standing.spent(connection, row.id, day_of(moment))
+    _check(row, used, moment)
+    return used
+
+
+def _check(row: AgentRow, used: Spent, moment: datetime) -> None:
     until_midnight = int((day_of(moment) + timedelta(days=1) - moment).total_seconds()) + 1
     what = ""
     if row.wakes_per_day is not None and used.wakes >= row.wakes_per_day:

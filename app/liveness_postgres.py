@@ -17,10 +17,8 @@ from typing import Any
 import psycopg
 
 from app.errors import SettingsError
-from memory.postgres import connect_options
+from memory.postgres import TRY_LOCK, UNLOCK, connect_options
 
-_TAKE = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
-_GIVE = "SELECT pg_advisory_unlock(hashtextextended(%s, 0))"
 _HOLDS = """
 SELECT EXISTS (
     SELECT FROM pg_locks
@@ -159,10 +157,10 @@ class PostgresLiveness:
         with suppress(psycopg.Error), self._mutex:
             if strike:
                 connection.execute(_STRIKE, (boot_id,))
-            connection.execute(_GIVE, (_name(boot_id),))
+            connection.execute(UNLOCK, (_name(boot_id),))
 
     def _take(self, connection: "psycopg.Connection[Any]", boot_id: str) -> bool:
-        row = connection.execute(_TAKE, (_name(boot_id),)).fetchone()
+        row = connection.execute(TRY_LOCK, (_name(boot_id),)).fetchone()
         return row is not None and bool(row[0])
 
     def _holds(self) -> bool:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.day import DaySpentError, check_day, day_of, within_day
+from app.day import UNREADABLE, DaySpentError, used_of_day, within_day
 from app.db import alarms, standing, tasks
 from app.db.claims import Enqueue
 from app.db.records import TaskRow
@@ -160,8 +160,7 @@ def _woken(
     Raises:
         TooManyError: the agent has used up its day.
     """
-    used = standing.spent(connection, row.id, day_of(moment))
-    check_day(row, used, moment)
+    used = used_of_day(connection, row, moment)
     messages = _fitting(standing.waiting(connection, row.id, _MOST_MESSAGES))
     woken_by = "schedule" if due else "message" if messages else "request"
     inputs: dict[str, Any] = {"woken_by": woken_by, "woken_at": moment.isoformat()}
@@ -172,8 +171,7 @@ def _woken(
         request = TaskRequest.model_validate(fields)
     except ValidationError:
         # Written by another version; nothing here mends it, and it must not be tried all day.
-        message = "this version of Strop cannot read the agent's task; change the agent"
-        raise TooManyError(message, retry_after_s=_REST_S) from None
+        raise TooManyError(UNREADABLE, retry_after_s=_REST_S) from None
     task = new_task(request, (), row.namespace, row.created_by)
     return (
         replace(

@@ -6,10 +6,7 @@ from typing import Any
 
 import psycopg
 
-from memory.postgres import connect_options
-
-_TAKE = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
-_GIVE = "SELECT pg_advisory_unlock(hashtextextended(%s, 0))"
+from memory.postgres import TRY_LOCK, UNLOCK, connect_options
 
 
 class PostgresLocks:
@@ -30,7 +27,7 @@ class PostgresLocks:
         async with self._mutex:
             try:
                 connection = await self._connected()
-                cursor = await connection.execute(_TAKE, (f"strop {name}",))
+                cursor = await connection.execute(TRY_LOCK, (f"strop {name}",))
                 row = await cursor.fetchone()
             except psycopg.Error:
                 await self._drop()
@@ -43,7 +40,7 @@ class PostgresLocks:
             if self._connection is None:
                 return
             try:
-                await self._connection.execute(_GIVE, (f"strop {name}",))
+                await self._connection.execute(UNLOCK, (f"strop {name}",))
             except psycopg.Error:
                 await self._drop()
 

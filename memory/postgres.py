@@ -28,6 +28,11 @@ and its locks keep others from taking over.
 """
 
 
+TRY_LOCK = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
+"""Takes the lock of a name for the connection, if it is free; the server frees it at its end."""
+UNLOCK = "SELECT pg_advisory_unlock(hashtextextended(%s, 0))"
+
+
 def connect_options(purpose: str) -> dict[str, Any]:
     """Return the arguments of psycopg's `connect` that all connections share.
 

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from app.api.caller import Reader, Writer
+from app.api.paging import Cursor, Limit
 from app.api.problems import RESPONSES
 from app.api.runtime import RuntimeOf
 from app.schemas_agents import (
@@ -19,8 +20,6 @@ from app.schemas_agents import (
 )
 
 router = APIRouter(prefix="/api/v1/agents", tags=["agents"], responses=RESPONSES)
-Cursor = Annotated[str | None, Query(max_length=500)]
-Limit = Annotated[int, Query(ge=1, le=200)]
 
 
 @router.post("", status_code=201)

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
 from app.api.caller import Reader
+from app.api.paging import Limit
 from app.api.problems import RESPONSES
 from app.api.runtime import RuntimeOf
 from app.callers import Caller
@@ -27,7 +28,6 @@ class EntryPage(BaseModel):
 
 Statuses = Annotated[list[Status] | None, Query()]
 Cursor = Annotated[str, Query(max_length=100)]
-Limit = Annotated[int, Query(ge=1, le=200)]
 
 
 @router.get("/tips")

@@ -1,11 +1,10 @@
 """`/api/v1/schedules`: tasks that come by themselves."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Response
 from pydantic import BaseModel
 
 from app.api.caller import Reader, Writer
+from app.api.paging import Cursor, Limit
 from app.api.problems import RESPONSES
 from app.api.runtime import RuntimeOf
 from app.schemas_schedules import SchedulePage, SchedulePatch, ScheduleRequest, ScheduleView
@@ -31,10 +30,7 @@ async def create_schedule(
 
 @router.get("")
 async def list_schedules(
-    runtime: RuntimeOf,
-    caller: Reader,
-    cursor: Annotated[str | None, Query(max_length=500)] = None,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    runtime: RuntimeOf, caller: Reader, cursor: Cursor = None, limit: Limit = 50
 ) -> SchedulePage:
     """List schedules, newest first."""
     return await runtime.schedules.list(caller.namespace, cursor=cursor, limit=limit)

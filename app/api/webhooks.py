@@ -1,11 +1,10 @@
 """`/api/v1/webhooks`: tell other programs how tasks fare."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Response
 from pydantic import BaseModel
 
 from app.api.caller import Reader, Writer
+from app.api.paging import Cursor, Limit
 from app.api.problems import RESPONSES
 from app.api.runtime import RuntimeOf
 from app.schemas_webhooks import (
@@ -18,8 +17,6 @@ from app.schemas_webhooks import (
 )
 
 router = APIRouter(prefix="/api/v1/webhooks", tags=["webhooks"], responses=RESPONSES)
-Cursor = Annotated[str | None, Query(max_length=500)]
-Limit = Annotated[int, Query(ge=1, le=200)]
 
 
 class Queued(BaseModel):

@@ -2,26 +2,23 @@
 
 from argparse import Namespace
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
-
-from pydantic import ValidationError
+from typing import Any
 
 from app.cli.exits import CliError, Exit
-from app.cli.text import one_line, say, say_json, table
-from app.schemas import Shape
+from app.cli.shapes import read_shape
+from app.cli.text import one_line, say, say_either, say_json, table
 from app.schemas_agents import AgentPatch, AgentRequest, AgentView
 from app.settings import load_settings
 from app.standing import AgentService
 from app.wiring import open_runtime
 
-S = TypeVar("S", bound=Shape)
 Verb = Callable[[AgentService], Awaitable[AgentView]]
 
 
 async def create(args: Namespace) -> int:
     """Make an agent."""
     fields = {"name": one_line(args.instruction, 60)} | _given(args)
-    request = _read(AgentRequest, fields | {"instruction": args.instruction})
+    request = read_shape(AgentRequest, fields | {"instruction": args.instruction})
     return await _one(args, lambda agents: agents.create(request, namespace=args.namespace))
 
 
@@ -33,7 +30,7 @@ async def change(args: Namespace) -> int:
     if not fields:
         message = "say what is to be other; see: strop agents change --help"
         raise CliError(Exit.WRONG_USE, message)
-    patch = _read(AgentPatch, fields)
+    patch = read_shape(AgentPatch, fields)
     return await _one(args, lambda agents: agents.change(args.id, patch, namespace=args.namespace))
 
 
@@ -84,10 +81,7 @@ async def tell(args: Namespace) -> int:
     """Put a message into an agent's inbox."""
     async with open_runtime(load_settings(), work=False) as runtime:
         told = await runtime.agents.tell(args.id, args.text, namespace=args.namespace)
-    if args.json:
-        say_json(told)
-    else:
-        say(f"{args.id}  message {told.seq} waits")
+    say_either(told, f"{args.id}  message {told.seq} waits", json=args.json)
     return Exit.DONE
 
 
@@ -113,10 +107,8 @@ async def delete(args: Namespace) -> int:
     """Stop an agent for good."""
     async with open_runtime(load_settings(), work=False) as runtime:
         await runtime.agents.remove(args.id, namespace=args.namespace)
-    if args.json:
-        say_json({"removed": args.id})
-    else:
-        say(f"{args.id}  removed; the tasks that it made stay")
+    words = f"{args.id}  removed; the tasks that it made stay"
+    say_either({"removed": args.id}, words, json=args.json)
     return Exit.DONE
 
 
@@ -132,14 +124,6 @@ def _given(args: Namespace) -> dict[str, Any]:
         "wakes_per_day": args.wakes_per_day,
     }
     return {name: value for name, value in fields.items() if value is not None}
-
-
-def _read(shape: type[S], fields: dict[str, Any]) -> S:
-    try:
-        return shape.model_validate(fields)
-    except ValidationError as error:
-        wrong = "; ".join(item["msg"] for item in error.errors())
-        raise CliError(Exit.WRONG_USE, wrong) from None
 
 
 async def _one(args: Namespace, verb: Verb) -> int:

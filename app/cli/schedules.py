@@ -3,11 +3,10 @@
 from argparse import Namespace
 from typing import Any
 
-from pydantic import ValidationError
-
 from app.callers import Caller
-from app.cli.exits import CliError, Exit
-from app.cli.text import one_line, say, say_json, table
+from app.cli.exits import Exit
+from app.cli.shapes import read_shape
+from app.cli.text import one_line, say, say_either, say_json, table
 from app.schemas_schedules import SchedulePatch, ScheduleRequest, ScheduleView
 from app.settings import load_settings
 from app.wiring import open_runtime
@@ -23,11 +22,7 @@ async def create(args: Namespace) -> int:
         "missed": args.missed,
         "overlap": args.overlap,
     }
-    try:
-        request = ScheduleRequest.model_validate(fields)
-    except ValidationError as error:
-        wrong = "; ".join(item["msg"] for item in error.errors())
-        raise CliError(Exit.WRONG_USE, wrong) from None
+    request = read_shape(ScheduleRequest, fields)
     async with open_runtime(load_settings(), work=False) as runtime:
         made = await runtime.schedules.create(request, caller=Caller(namespace=args.namespace))
     _tell(made, json=args.json)
@@ -78,10 +73,7 @@ async def run(args: Namespace) -> int:
     """Make the task now."""
     async with open_runtime(load_settings(), work=False) as runtime:
         task_id = await runtime.schedules.run(args.id, namespace=args.namespace)
-    if args.json:
-        say_json({"task_id": task_id})
-    else:
-        say(task_id)
+    say_either({"task_id": task_id}, task_id, json=args.json)
     return Exit.DONE
 
 
@@ -89,10 +81,8 @@ async def remove(args: Namespace) -> int:
     """Delete a schedule; the tasks that it made stay."""
     async with open_runtime(load_settings(), work=False) as runtime:
         await runtime.schedules.remove(args.id, namespace=args.namespace)
-    if args.json:
-        say_json({"removed": args.id})
-    else:
-        say(f"{args.id}  removed; the tasks that it made stay")
+    words = f"{args.id}  removed; the tasks that it made stay"
+    say_either({"removed": args.id}, words, json=args.json)
     return Exit.DONE
 
 

@@ -44,6 +44,14 @@ def say_json(value: object, *, indent: int | None = 2) -> None:
     sys.stdout.flush()
 
 
+def say_either(document: object, text: str, *, json: bool) -> None:
+    """Write a result as a document for machines, or in words."""
+    if json:
+        say_json(document)
+    else:
+        say(text)
+
+
 def plain(value: object) -> object:
     """Return a value as JSON knows it."""
     if isinstance(value, BaseModel):

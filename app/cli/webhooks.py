@@ -2,11 +2,10 @@
 
 from argparse import Namespace
 
-from pydantic import ValidationError
-
 from app.callers import Caller
-from app.cli.exits import CliError, Exit
-from app.cli.text import note, say, say_json, table
+from app.cli.exits import Exit
+from app.cli.shapes import read_shape
+from app.cli.text import note, say, say_either, say_json, table
 from app.schemas_webhooks import WebhookRequest, WebhookView
 from app.settings import load_settings
 from app.wiring import open_runtime
@@ -14,11 +13,7 @@ from app.wiring import open_runtime
 
 async def add(args: Namespace) -> int:
     """Make a webhook and print its secret, this once."""
-    try:
-        request = WebhookRequest(url=args.url, statuses=tuple(args.status))
-    except ValidationError as error:
-        wrong = "; ".join(item["msg"] for item in error.errors())
-        raise CliError(Exit.WRONG_USE, wrong) from None
+    request = read_shape(WebhookRequest, {"url": args.url, "statuses": tuple(args.status)})
     async with open_runtime(load_settings(), work=False) as runtime:
         made = await runtime.webhooks.create(request, caller=Caller(namespace=args.namespace))
     if args.json:
@@ -58,10 +53,8 @@ async def remove(args: Namespace) -> int:
     """Delete a webhook and what waits for it."""
     async with open_runtime(load_settings(), work=False) as runtime:
         await runtime.webhooks.remove(args.id, namespace=args.namespace)
-    if args.json:
-        say_json({"removed": args.id})
-    else:
-        say(f"{args.id}  removed, with what waited for it")
+    words = f"{args.id}  removed, with what waited for it"
+    say_either({"removed": args.id}, words, json=args.json)
     return Exit.DONE
 
 
@@ -69,10 +62,8 @@ async def test(args: Namespace) -> int:
     """Queue a message that tells nothing."""
     async with open_runtime(load_settings(), work=False) as runtime:
         delivery_id = await runtime.webhooks.test(args.id, namespace=args.namespace)
-    if args.json:
-        say_json({"delivery_id": delivery_id})
-    else:
-        say(f"{delivery_id}  is sent by the next process that serves or works")
+    words = f"{delivery_id}  is sent by the next process that serves or works"
+    say_either({"delivery_id": delivery_id}, words, json=args.json)
     return Exit.DONE
 
 
@@ -105,10 +96,8 @@ async def redeliver(args: Namespace) -> int:
     """Queue a delivery once more."""
     async with open_runtime(load_settings(), work=False) as runtime:
         item = await runtime.webhooks.redeliver(args.id, args.delivery, namespace=args.namespace)
-    if args.json:
-        say_json(item)
-    else:
-        say(f"{item.id}  is sent once more by the next process that serves or works")
+    words = f"{item.id}  is sent once more by the next process that serves or works"
+    say_either(item, words, json=args.json)
     return Exit.DONE
 
 
