@@ -6,6 +6,8 @@ import sys
 import time
 from pathlib import Path
 
+from tests.support.ports import free_port
+
 _START_S = 60.0
 
 
@@ -14,9 +16,7 @@ class ChromaProcess:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
         self.start()

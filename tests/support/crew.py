@@ -15,6 +15,7 @@ import psycopg
 from sandboxes.base import SandboxError
 from sandboxes.bubblewrap import BubblewrapBackend
 from tests.support.nursery import Child, Nursery
+from tests.support.ports import free_port
 from tests.support.server import ROOT
 
 _START_S = 120.0
@@ -66,7 +67,7 @@ class Crew:
         self.home = home
         self._nursery = nursery
         self.database_url = environment.get("STROP_DATABASE_URL", "")
-        self.port = _free_port()
+        self.port = free_port()
         kept = {n: v for n, v in os.environ.items() if not n.endswith("_API_KEY")}
         own = {"STROP_HOME": str(home), "STROP_PORT": str(self.port), "STROP_LOG_LEVEL": "warning"}
         works = {"STROP_SERVER_WORKS": str(server_works).lower()}
@@ -221,9 +222,3 @@ SELECT pg_terminate_backend(pid) FROM pg_locks
 WHERE locktype = 'advisory' AND granted AND objsubid = 1
 AND ((classid::bigint << 32) | objid::bigint) = hashtextextended('strop alive ' || %s, 0)
 """
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

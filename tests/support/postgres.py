@@ -5,7 +5,6 @@ import pwd
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -22,6 +21,7 @@ from app.db.migrate import upgrade
 from app.durable.store import TurnStore
 from memory.database import Database
 from memory.postgres import postgres_engine
+from tests.support.ports import free_port
 
 _OPTIONS = {
     "fsync": "off",
@@ -79,7 +79,7 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start and wait until it answers; a second start takes the same port."""
-        self.port = self.port or _free_port()
+        self.port = self.port or free_port()
         options = [f"--{name}={value}" for name, value in self._options.items()]
         command = [str(self._programs / "postgres"), "-D", str(self._data), f"--port={self.port}"]
         with (self._folder / "log").open("ab") as log:
@@ -197,9 +197,3 @@ def _other_user() -> str:
 
 def _group(user: str) -> str:
     return str(pwd.getpwnam(user).pw_gid)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
