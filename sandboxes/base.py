@@ -10,13 +10,14 @@ A time-out, a kill for memory or output and a non-zero exit are results, not exc
 """
 
 import enum
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
-from typing import Literal, Protocol, TypeVar
+from types import TracebackType
+from typing import Literal, NamedTuple, Protocol, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 import sandboxes
 
@@ -56,6 +57,50 @@ class Limits(Frozen):
     """A command that prints more than this in all is killed."""
 
 
+class Network(Frozen):
+    """What the commands of a sandbox may reach; by default nothing.
+
+    Everything else is refused, and so are addresses of private networks, of this machine and
+    of cloud metadata services, whatever name led to them.
+    """
+
+    mode: Literal["none", "allowlist"] = "none"
+    domains: tuple[str, ...] = ()
+    """`example.org`, `*.example.org` (not the bare name), with `:PORT` for another than 80 and 443;
+    an IP address only with its port, and then even a private one."""
+    methods: tuple[str, ...] = ("GET", "HEAD", "OPTIONS")
+    """Of plain HTTP; what passes inside TLS is not seen."""
+    upload_bytes: int = 10 << 20
+    """Of one connection, towards the network."""
+    download_bytes: int = 100 << 20
+    """Of one connection, towards the sandbox."""
+
+    @model_validator(mode="after")
+    def _demand_domains(self) -> Self:
+        if (self.mode == "allowlist") != bool(self.domains):
+            msg = f"expected domains with the mode 'allowlist' only, got {self.domains!r}"
+            raise ValueError(msg)
+        return self
+
+
+class Egress(Frozen):
+    """One decision about a connection that a command wanted."""
+
+    host: str
+    port: int
+    method: str
+    """`CONNECT` for TLS."""
+    allowed: bool
+    reason: str
+    """Empty when allowed."""
+    sent_bytes: int = 0
+    received_bytes: int = 0
+
+
+Watch = Callable[[Egress], None]
+"""Is told each decision about the network as it is made, or when its connection ends."""
+
+
 class SandboxSpec(Frozen):
     """What a sandbox is to be like."""
 
@@ -63,8 +108,11 @@ class SandboxSpec(Frozen):
     """Directory on the host that appears as `/work`; the only place that survives."""
     env: Mapping[str, str] = {}
     """The whole environment of the commands; nothing is inherited."""
+    secrets: Mapping[str, str] = {}
+    """More of the environment, by reference: `env:NAME` or `file:PATH` on the host. The values
+    are read when a command starts, and blotted out of what it prints."""
     limits: Limits = Limits()
-    network: Literal["none"] = "none"
+    network: Network = Network()
     min_isolation: Isolation = Isolation.NAMESPACE
     labels: Mapping[str, str] = {}
 
@@ -143,6 +191,12 @@ class Capabilities(Frozen):
     tree_kill: bool = False
     network_none: bool = False
     syscall_filter: bool = False
+    shell: bool = True
+    """Whether it runs programs; an interpreter evaluates Python only."""
+    network_allowlist: bool = False
+    """Whether `Network` domains can be let through."""
+    ports: bool = False
+    """Whether `start` can expose ports to the host."""
     notes: tuple[str, ...] = ()
     """What is weaker than wished on this machine, and what would mend it."""
 
@@ -167,6 +221,65 @@ class WorkspacePathError(SandboxError):
     """The path leaves the workspace, is missing or is not of the kind asked for."""
 
 
+class Chunk(NamedTuple):
+    """Some of what a command printed."""
+
+    stream: Literal["stdout", "stderr"]
+    data: bytes
+
+
+class Address(NamedTuple):
+    """Where on the host an exposed port is reached."""
+
+    host: str
+    port: int
+
+
+class Process(Protocol):
+    """A command under way. Leaving its `async with` block kills the whole tree."""
+
+    async def __aenter__(self) -> Self:
+        """Return itself."""
+        ...
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Kill what still runs and wait until it is gone."""
+        ...
+
+    def __aiter__(self) -> AsyncIterator[Chunk]:
+        """Yield what is printed, as it comes, until both streams end.
+
+        A command that prints faster than is read has to wait. Once `wait` was called, what
+        nobody read is drained and counted.
+        """
+        ...
+
+    async def send(self, data: bytes) -> None:
+        """Write to its stdin; nothing happens when it reads no more."""
+        ...
+
+    async def close_stdin(self) -> None:
+        """Let it read the end of its stdin."""
+        ...
+
+    def address(self, port: int) -> Address:
+        """Return where the host reaches a port that was named to `start`.
+
+        Raises:
+            ValueError: it was not named.
+        """
+        ...
+
+    async def wait(self) -> ExecResult:
+        """Wait for its end and return it; being cancelled kills the tree. May be called again."""
+        ...
+
+
 class Sandbox(Protocol):
     """A place that runs commands on one workspace and can be thrown away."""
 
@@ -187,6 +300,24 @@ class Sandbox(Protocol):
 
         Raises:
             SandboxError: the sandbox failed; a failing command is a result.
+        """
+        ...
+
+    async def start(
+        self,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        limits: Limits | None = None,
+        ports: Sequence[int] = (),
+    ) -> Process:
+        """Start `argv` in `/work`, to be talked to while it runs.
+
+        `ports` on which it will listen on its own `127.0.0.1` are exposed to the host's.
+
+        Raises:
+            SandboxError: the sandbox failed.
+            PolicyRefusedError: this backend exposes no ports.
         """
         ...
 
@@ -214,6 +345,44 @@ class Sandbox(Protocol):
         """
         ...
 
+    async def upload(self, source: Path, path: str) -> int:
+        """Copy a file of the host into the workspace, in pieces; return its bytes.
+
+        Raises:
+            WorkspacePathError: `path` leaves the workspace or is not a regular file.
+            OSError: `source` cannot be read.
+        """
+        ...
+
+    async def download(self, path: str, target: Path, *, max_bytes: int = 1 << 30) -> int:
+        """Copy a regular file of the workspace to the host, in pieces; return its bytes.
+
+        `target` is there whole or not at all.
+
+        Raises:
+            WorkspacePathError: as for `read`, or the file is bigger than `max_bytes`.
+            OSError: `target` cannot be written.
+        """
+        ...
+
+    async def snapshot(self, target: Path) -> int:
+        """Write the workspace as a compressed archive to the host; return how many entries.
+
+        Raises:
+            SandboxError: it cannot be read.
+            OSError: `target` cannot be written.
+        """
+        ...
+
+    async def restore(self, source: Path) -> int:
+        """Make the workspace what it was when `snapshot` wrote `source`; return how many entries.
+
+        Raises:
+            WorkspacePathError: the archive is damaged, too big, or names a place elsewhere; the
+                workspace stays as it was.
+        """
+        ...
+
     async def close(self) -> None:
         """Kill what still runs; the workspace stays. May be called twice."""
         ...
@@ -230,12 +399,12 @@ class SandboxBackend(Protocol):
         """
         ...
 
-    async def create(self, spec: SandboxSpec) -> Sandbox:
-        """Make a sandbox.
+    async def create(self, spec: SandboxSpec, *, watch: Watch | None = None) -> Sandbox:
+        """Make a sandbox; `watch` is told what its commands reach and do not reach.
 
         Raises:
             SandboxUnavailableError: see `probe`.
-            PolicyRefusedError: `spec.min_isolation` is above what holds here.
+            PolicyRefusedError: `spec` asks for isolation or for a network that is not had here.
         """
         ...
 
