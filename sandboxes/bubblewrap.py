@@ -32,6 +32,7 @@ from sandboxes.base import (
     SandboxError,
     SandboxSpec,
     SandboxUnavailableError,
+    Watch,
     sandbox,
 )
 from sandboxes.cgroup import find_groups
@@ -40,6 +41,7 @@ from sandboxes.diagnosis import explain
 from sandboxes.interpreter import Interpreter, find_interpreter
 from sandboxes.launcher import find_program, make_launcher
 from sandboxes.namespace import Host, NamespaceSandbox
+from sandboxes.places import Places
 from sandboxes.seccomp import build_filter
 
 DEDICATED_USER = 60600
@@ -93,14 +95,18 @@ class BubblewrapBackend:
         """
         return (await self._prove())[1]
 
-    async def create(self, spec: SandboxSpec) -> Sandbox:
+    async def create(self, spec: SandboxSpec, *, watch: Watch | None = None) -> Sandbox:
         """Make a sandbox on the workspace of `spec`.
 
         Raises:
             SandboxUnavailableError: see `probe`.
             PolicyRefusedError: `spec.min_isolation` is above what namespaces give.
         """
+        del watch
         host, capabilities = await self._prove()
+        if spec.network.mode != "none":
+            msg = "bubblewrap lets nothing through to a network yet"
+            raise PolicyRefusedError(msg)
         if spec.min_isolation > capabilities.isolation:
             asked, given = spec.min_isolation.name, capabilities.isolation.name
             msg = f"the spec asks for isolation {asked}, bubblewrap gives {given}"
@@ -123,12 +129,14 @@ class BubblewrapBackend:
         if interpreter is None:
             msg = "no Python can be shown inside a sandbox; type: apt-get install python3"
             raise SandboxUnavailableError(msg)
+        groups = find_groups() if self.control_groups else None
         return Host(
             tools=Tools(bwrap, _understood(bwrap)),
             launcher=launcher,
             interpreter=interpreter,
             program=build_filter(),
-            groups=find_groups() if self.control_groups else None,
+            places=Places(launcher, groups),
+            tree_memory=groups is not None,
         )
 
 
@@ -146,9 +154,9 @@ async def _prove_with_or_without_groups(host: Host) -> tuple[Host, Capabilities]
     try:
         return host, await _proven(host)
     except SandboxUnavailableError:
-        if host.groups is None:
+        if not host.tree_memory:
             raise
-        without = replace(host, groups=None)
+        without = replace(host, places=Places(host.launcher, None), tree_memory=False)
         return without, await _proven(without)
 
 
@@ -183,7 +191,7 @@ def _not_held(result: ExecResult) -> list[str]:
 
 def _claimed(host: Host) -> Capabilities:
     notes: list[str] = []
-    if host.groups is None:
+    if not host.tree_memory:
         notes.append(
             "no writable control group: memory of the tree is measured 20 times a second and "
             "per process by the kernel; delegate a cgroup to bound it exactly"
@@ -192,7 +200,7 @@ def _claimed(host: Host) -> Capabilities:
         notes.append("this bubblewrap cannot bound the size of /tmp; install 0.8 or newer")
     return Capabilities(
         isolation=Isolation.NAMESPACE,
-        tree_memory=host.groups is not None,
+        tree_memory=host.tree_memory,
         pids=True,
         disk_quota=True,
         tree_kill=True,

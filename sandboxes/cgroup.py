@@ -45,8 +45,8 @@ class Group(Protocol):
         """Return the most memory held since `set`, where the kernel tells."""
         ...
 
-    def remove(self) -> None:
-        """Remove the group, which must be empty."""
+    def remove(self) -> bool:
+        """Remove the group and return whether it is gone; one that is not empty stays."""
         ...
 
 
@@ -84,10 +84,9 @@ class GroupV2:
         path = self._folder / "memory.peak"
         return _number(path) if os.access(path, os.W_OK) else None
 
-    def remove(self) -> None:
-        """Remove the folder."""
-        with suppress(OSError):
-            self._folder.rmdir()
+    def remove(self) -> bool:
+        """Remove the folder and return whether it is gone."""
+        return _removed([self._folder])
 
 
 class GroupV1:
@@ -135,11 +134,9 @@ class GroupV1:
         """Return the peak of the memory controller."""
         return _number(self._folders["memory"] / "memory.max_usage_in_bytes")
 
-    def remove(self) -> None:
-        """Remove the folders."""
-        for folder in self._folders.values():
-            with suppress(OSError):
-                folder.rmdir()
+    def remove(self) -> bool:
+        """Remove the folders and return whether all are gone."""
+        return _removed(list(self._folders.values()))
 
 
 class Groups:
@@ -257,6 +254,13 @@ def _clear(folder: Path) -> None:
             time.sleep(_PAUSE_S)
     with suppress(OSError):
         folder.rmdir()
+
+
+def _removed(folders: list[Path]) -> bool:
+    for folder in folders:
+        with suppress(OSError):
+            folder.rmdir()
+    return not any(folder.exists() for folder in folders)
 
 
 def _room(limits: Limits) -> int:

@@ -14,6 +14,7 @@ from pathlib import Path
 from sandboxes.base import Limits
 from sandboxes.files import MOUNT_POINT
 from sandboxes.interpreter import Interpreter
+from sandboxes.launcher import Passed
 
 INNER_ID = 1000
 """User and group inside; outside it is the server's own or the dedicated user."""
@@ -50,9 +51,15 @@ _DEFAULT_ENV = {
     "USER": "sandbox",
 }
 # Runs inside: the limits hold for the command only, so it cannot starve its supervisor,
-# which then tells how many processes were left over and the processor time used.
-_SUPERVISE = """report=$1; shift; exec 3>&2 2>/dev/null; (exec "$@" 2>&3 3>&-); code=$?
-{ set -- /proc/[0-9]*; echo $#; times; } >"/proc/self/fd/$report"; exit $code"""
+# which then tells how many processes were left over and the processor time used. Shells name
+# the limit on processes differently; files are counted in blocks of 512 bytes.
+_SUPERVISE = """processes=$1 files=$2 open=$3 cpu=$4 data=$5; shift 5; exec 4>&2 2>/dev/null
+(ulimit -c 0; ulimit -f $files; ulimit -n $open; ulimit -t $cpu; ulimit -d $data
+ulimit -u $processes || ulimit -p $processes; exec "$@" 2>&4 3>&- 4>&-); code=$?
+{ set -- /proc/[0-9]*; echo $#; times; } >&3; exit $code"""
+_REPORT = 3
+"""The descriptor that the script above reports to."""
+_BLOCK = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,48 +97,50 @@ def as_descriptor(data: bytes) -> Generator[int]:
 def confined(
     tools: Tools,
     view: View,
+    passed: Passed,
     *,
     env: Mapping[str, str],
     program: bytes,
     status: int,
-) -> Generator[tuple[list[str], tuple[int, ...]]]:
-    """Yield the arguments that start bubblewrap, up to `--`, and the descriptors to pass."""
+) -> Generator[list[str]]:
+    """Yield the arguments that start bubblewrap, up to `--`; what it reads is added to `passed`."""
     with ExitStack() as stack:
-        files = {
-            path: stack.enter_context(as_descriptor(text.encode()))
-            for path, text in _MADE_UP.items()
-        }
-        filter_fd = stack.enter_context(as_descriptor(program))
+
+        def readable(data: bytes) -> str:
+            return str(passed.add(stack.enter_context(as_descriptor(data))))
+
         options = [
             *_namespaces(tools),
             *_environment(env, view.interpreter),
             *_system(),
             *_python(view),
-            *[part for path, fd in files.items() for part in ("--ro-bind-data", str(fd), path)],
+            *[
+                part
+                for path, text in _MADE_UP.items()
+                for part in ("--ro-bind-data", readable(text.encode()), path)
+            ],
             *_writable(tools, view),
-            *("--seccomp", str(filter_fd)),
+            *("--seccomp", readable(program)),
             *("--json-status-fd", str(status)),
         ]
         packed = b"".join(os.fsencode(option) + b"\0" for option in options)
-        args_fd = stack.enter_context(as_descriptor(packed))
-        passed = (args_fd, filter_fd, status, *files.values())
-        yield [tools.bwrap, "--args", str(args_fd), "--"], passed
+        yield [tools.bwrap, "--args", readable(packed), "--"]
 
 
 def supervised(argv: Sequence[str], limits: Limits, *, report: int, tree_memory: bool) -> list[str]:
     """Return the command to run inside: `argv` under its limits, then a report."""
+    if report != _REPORT:
+        msg = f"expected the report's descriptor to be {_REPORT}, got {report}"
+        raise ValueError(msg)
     cpu_s = math.ceil(limits.wall_s * max(1.0, limits.cpu_cores)) + 1
     bounds = [
-        f"--nproc={limits.pids + 2}",
-        f"--fsize={limits.file_bytes}",
-        f"--nofile={_OPEN_FILES}",
-        f"--cpu={cpu_s}",
-        "--core=0",
+        limits.pids + 2,
+        max(1, limits.file_bytes // _BLOCK),
+        _OPEN_FILES,
+        cpu_s,
+        "unlimited" if tree_memory else limits.memory_bytes >> 10,
     ]
-    if not tree_memory:
-        bounds.append(f"--data={limits.memory_bytes}")
-    inner = ["prlimit", *bounds, "--", *argv]
-    return ["/bin/sh", "-c", _SUPERVISE, "sh", str(report), *inner]
+    return ["/bin/sh", "-c", _SUPERVISE, "sh", *map(str, bounds), *argv]
 
 
 def _namespaces(tools: Tools) -> list[str]:

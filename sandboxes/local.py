@@ -13,8 +13,11 @@ import os
 import signal
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
 
 from sandboxes.base import (
+    Address,
     Capabilities,
     ExecResult,
     FileInfo,
@@ -22,14 +25,17 @@ from sandboxes.base import (
     Limits,
     Outcome,
     PolicyRefusedError,
+    Process,
     Sandbox,
     SandboxError,
     SandboxSpec,
+    Watch,
     sandbox,
 )
+from sandboxes.command import Command, communicate
 from sandboxes.files import Workspace
 from sandboxes.namespace import check_argv
-from sandboxes.process import Launch, run
+from sandboxes.process import Finished, Live
 from sandboxes.running import Running
 from sandboxes.tree import descendants, kill_all
 
@@ -39,7 +45,9 @@ _DEFAULT_ENV = {
     "PYTHONDONTWRITEBYTECODE": "1",
 }
 _CAPABILITIES = Capabilities(
-    isolation=Isolation.NONE, notes=("nothing protects the host from commands run here",)
+    isolation=Isolation.NONE,
+    ports=True,
+    notes=("nothing protects the host from commands run here",),
 )
 
 
@@ -89,11 +97,37 @@ class LocalSandbox:
             SandboxError: the process could not be started.
             ValueError: `argv` cannot be passed to a program.
         """
-        self._running.demand_open()
+        return await communicate(await self.start(argv, env=env, limits=limits), stdin)
+
+    async def start(
+        self,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        limits: Limits | None = None,
+        ports: Sequence[int] = (),
+    ) -> Process:
+        """Start `argv` in the workspace; ports are the host's own.
+
+        Raises:
+            SandboxError: the process could not be started.
+            ValueError: `argv` cannot be passed to a program.
+        """
         check_argv(argv)
         merged = {**_DEFAULT_ENV, **self._spec.env, **(env or {})}
-        launch = Launch(list(argv), env=merged, cwd=str(self._spec.workspace))
-        return await self._running.wait_for(_exec(launch, stdin, limits or self._spec.limits))
+        addresses = {port: Address("127.0.0.1", port) for port in ports}
+        bounds = limits or self._spec.limits
+        return await self._running.start(partial(self._start, argv, merged, bounds, addresses))
+
+    async def _start(
+        self,
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        limits: Limits,
+        addresses: Mapping[int, Address],
+    ) -> Command:
+        child = await _spawned(argv, env, str(self._spec.workspace))
+        return Command(Live(child, limits, _GroupGuard()), _result, addresses)
 
     async def read(self, path: str, *, offset: int = 0, max_bytes: int = 1 << 20) -> bytes:
         """Return at most `max_bytes` of a regular file in the workspace."""
@@ -124,12 +158,16 @@ class LocalBackend:
         """Say that nothing is enforced."""
         return _CAPABILITIES
 
-    async def create(self, spec: SandboxSpec) -> Sandbox:
+    async def create(self, spec: SandboxSpec, *, watch: Watch | None = None) -> Sandbox:
         """Make one.
 
         Raises:
-            PolicyRefusedError: `spec` asks for any isolation.
+            PolicyRefusedError: `spec` asks for any isolation, or for a network with bounds.
         """
+        del watch  # nothing here sees what a command reaches
+        if spec.network.mode != "none":
+            msg = "unsafe-local cannot bound the network; it is the server's own"
+            raise PolicyRefusedError(msg)
         if spec.min_isolation > Isolation.NONE:
             asked = spec.min_isolation.name
             msg = f"the spec asks for isolation {asked}, unsafe-local gives NONE"
@@ -137,40 +175,84 @@ class LocalBackend:
         return LocalSandbox(spec)
 
 
-async def _exec(launch: Launch, stdin: bytes, limits: Limits) -> ExecResult:
+@dataclass(slots=True)
+class _Spawned:
+    """A process as asyncio starts it."""
+
+    process: asyncio.subprocess.Process
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    @property
+    def stdin(self) -> asyncio.StreamWriter | None:
+        return self.process.stdin
+
+    @property
+    def stdout(self) -> asyncio.StreamReader | None:
+        return self.process.stdout
+
+    @property
+    def stderr(self) -> asyncio.StreamReader | None:
+        return self.process.stderr
+
+    @property
+    def returncode(self) -> int | None:
+        return self.process.returncode
+
+    async def wait(self) -> int:
+        return await self.process.wait()
+
+    def close(self) -> None:
+        """Let go of pipes that something outside our reach still holds."""
+        transport = getattr(self.process, "_transport", None)
+        if transport is not None:
+            transport.close()
+
+
+async def _spawned(argv: Sequence[str], env: Mapping[str, str], cwd: str) -> _Spawned:
     try:
-        finished = await run(launch, stdin, limits, _GroupGuard())
+        return _Spawned(await _spawn(argv, env, cwd))
     except (FileNotFoundError, PermissionError) as error:
-        return _not_started(error)
+        # As a shell does for a program that is missing or not executable.
+        code = 127 if isinstance(error, FileNotFoundError) else 126
+        told = f"{error.filename}: {error.strerror}"
+        script = ["/bin/sh", "-c", 'printf "%s\\n" "$1" >&2; exit "$2"', "sh", told, str(code)]
+        return _Spawned(await _spawn(script, env, cwd))
     except OSError as error:
         if error.errno == errno.E2BIG:
             msg = "the command line is too long; write the data to a file or to stdin"
             raise ValueError(msg) from error
         msg = f"the process could not be started: {error}"
         raise SandboxError(msg) from error
+
+
+async def _spawn(
+    argv: Sequence[str], env: Mapping[str, str], cwd: str
+) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        *argv,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=dict(env),
+        cwd=cwd,
+        start_new_session=True,
+    )
+
+
+async def _result(finished: Finished) -> ExecResult:
     code = finished.returncode
+    ended_itself = finished.outcome is None
     return ExecResult(
         outcome=finished.outcome or (Outcome.SIGNALED if code < 0 else Outcome.EXITED),
-        exit_code=code if finished.outcome is None and code >= 0 else None,
-        signal=-code if finished.outcome is None and code < 0 else None,
+        exit_code=code if ended_itself and code >= 0 else None,
+        signal=-code if ended_itself and code < 0 else None,
         stdout=finished.stdout,
         stderr=finished.stderr,
         stdout_total=finished.stdout_total,
         stderr_total=finished.stderr_total,
         duration_s=finished.duration_s,
         survivors_killed=finished.killed,
-    )
-
-
-def _not_started(error: OSError) -> ExecResult:
-    """Answer as a shell does for a program that is missing or not executable."""
-    told = f"{error.filename}: {error.strerror}\n".encode()
-    return ExecResult(
-        outcome=Outcome.EXITED,
-        exit_code=127 if isinstance(error, FileNotFoundError) else 126,
-        stdout=b"",
-        stderr=told,
-        stdout_total=0,
-        stderr_total=len(told),
-        duration_s=0.0,
     )

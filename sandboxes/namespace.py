@@ -1,12 +1,12 @@
 """One workspace whose commands each run in fresh namespaces."""
 
 import asyncio
-import errno
 import os
 import signal
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from sandboxes.base import (
     Capabilities,
@@ -14,16 +14,18 @@ from sandboxes.base import (
     FileInfo,
     Limits,
     Outcome,
+    PolicyRefusedError,
     SandboxError,
     SandboxSpec,
 )
-from sandboxes.cgroup import Group, Groups
+from sandboxes.command import Command, communicate
 from sandboxes.confinement import Tools, View, confined, supervised
 from sandboxes.files import Workspace
 from sandboxes.guard import BubblewrapGuard, parse_report
 from sandboxes.interpreter import Interpreter
-from sandboxes.launcher import Launcher
-from sandboxes.process import Finished, Launch, run
+from sandboxes.launcher import Launcher, Mounts, Passed
+from sandboxes.places import Place, Places
+from sandboxes.process import Child, Finished, Live
 from sandboxes.running import Running
 
 _SIGNAL_BASE = 128
@@ -40,7 +42,9 @@ class Host:
     interpreter: Interpreter
     program: bytes
     """The system-call filter."""
-    groups: Groups | None
+    places: Places
+    tree_memory: bool
+    """Whether control groups hold limits on whole trees."""
 
 
 class NamespaceSandbox:
@@ -75,11 +79,30 @@ class NamespaceSandbox:
             SandboxError: bubblewrap failed; a failing command is a result.
             ValueError: `argv` or `env` cannot be passed to a program.
         """
-        self._running.demand_open()
+        return await communicate(await self.start(argv, env=env, limits=limits), stdin)
+
+    async def start(
+        self,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        limits: Limits | None = None,
+        ports: Sequence[int] = (),
+    ) -> Command:
+        """Start `argv` in `/work`.
+
+        Raises:
+            SandboxError: bubblewrap failed.
+            ValueError: `argv` or `env` cannot be passed to a program.
+            PolicyRefusedError: ports are asked for.
+        """
         check_argv(argv)
+        if ports:
+            msg = "bubblewrap exposes no ports"
+            raise PolicyRefusedError(msg)
         merged = {**self._spec.env, **(env or {})}
-        command = self._exec(argv, stdin, merged, limits or self._spec.limits)
-        return await self._running.wait_for(command)
+        bounds = limits or self._spec.limits
+        return await self._running.start(partial(self._start, argv, merged, bounds))
 
     async def read(self, path: str, *, offset: int = 0, max_bytes: int = 1 << 20) -> bytes:
         """Return at most `max_bytes` of a regular file in the workspace."""
@@ -100,72 +123,99 @@ class NamespaceSandbox:
         """Kill what still runs; the workspace stays. May be called twice."""
         if await self._running.close():
             self._files.close()
-            if self._host.groups is not None:
-                self._host.groups.clear()
 
-    async def _exec(
-        self, argv: Sequence[str], stdin: bytes, env: Mapping[str, str], limits: Limits
+    async def _start(self, argv: Sequence[str], env: Mapping[str, str], limits: Limits) -> Command:
+        place = self._host.places.take(limits)
+        told = _Told(self._host.launcher.user)
+        guard = BubblewrapGuard(
+            workspace=self._files,
+            limits=limits,
+            status=told.status,
+            watch_memory=place.group is None,
+            disk_before=self._disk_before,
+        )
+        try:
+            child = await self._launched(place, told, argv, env, limits)
+        except BaseException:
+            told.close()
+            place.slot.close()
+            self._host.places.give(place)
+            raise
+        conclude = partial(self._conclude, place=place, told=told, guard=guard)
+        return Command(Live(child, limits, guard), conclude)
+
+    async def _launched(
+        self,
+        place: Place,
+        told: "_Told",
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        limits: Limits,
+    ) -> Child:
+        passed = Passed()
+        report, status = passed.add(told.report_end), passed.add(told.status_end)
+        view, mounts = self._view()
+        inner = supervised(argv, limits, report=report, tree_memory=place.group is not None)
+        with confined(
+            self._host.tools, view, passed, env=env, program=self._host.program, status=status
+        ) as start:
+            owner = self._host.launcher.user
+            child = await place.slot.start([*start, *inner], mounts, passed, owner)
+        told.keep_reading()
+        return child
+
+    async def _conclude(
+        self, finished: Finished, *, place: Place, told: "_Told", guard: BubblewrapGuard
     ) -> ExecResult:
-        with ExitStack() as stack:
-            group = stack.enter_context(self._group(limits))
-            status_reader, status_writer = stack.enter_context(_pipe())
-            report_reader, report_writer = stack.enter_context(_pipe())
-            if self._host.launcher.user is not None:
-                os.fchown(report_writer, self._host.launcher.user, -1)
-            view, mounts = self._view()
-            start, passed = stack.enter_context(
-                confined(
-                    self._host.tools,
-                    view,
-                    env=env,
-                    program=self._host.program,
-                    status=status_writer,
-                )
-            )
-            prefix = self._host.launcher.prefix(group.doors if group else (), mounts)
-            inner = supervised(argv, limits, report=report_writer, tree_memory=group is not None)
-            guard = BubblewrapGuard(
-                workspace=self._files,
-                limits=limits,
-                status=status_reader,
-                watch_memory=group is None,
-                disk_before=self._disk_before,
-            )
-            launch = Launch([*prefix, *start, *inner], env={}, pass_fds=(*passed, report_writer))
-            killed_before = group.oom_kills() if group else 0
-            finished = await _run(launch, stdin, limits, guard)
-            report = _read_now(report_reader)
-            oom = group is not None and group.oom_kills() > killed_before
-            peak = group.peak() if group else guard.peak_memory or None
+        try:
+            report = told.read_report()
+            oom = place.ran_out_of_memory()
+            peak = place.group.peak() if place.group else guard.peak_memory or None
+        finally:
+            told.close()
+            self._host.places.give(place)
         self._disk_before = await asyncio.to_thread(self._files.usage)
         over = guard.is_over(self._disk_before)
         return _result(finished, guard, report, oom=oom, over=over, peak=peak)
 
-    def _view(self) -> tuple[View, Sequence[str]]:
+    def _view(self) -> tuple[View, Mounts]:
         launcher, interpreter = self._host.launcher, self._host.interpreter
         workspace, mounts = launcher.see("work", self._path)
         tree: str | None = None
         if interpreter.tree is not None:
             tree, more = launcher.see("python", interpreter.tree)
-            mounts = [*mounts, *more]
+            mounts = (*mounts, *more)
         return View(workspace, interpreter, tree), mounts
 
-    @contextmanager
-    def _group(self, limits: Limits) -> Generator[Group | None]:
-        groups = self._host.groups
-        if groups is None:
-            yield None
-            return
-        try:
-            group = groups.take()
-            group.set(limits)
-        except OSError as error:
-            msg = f"the control group of the command could not be set up: {error}"
-            raise SandboxError(msg) from error
-        try:
-            yield group
-        finally:
-            groups.give(group)
+
+class _Told:
+    """What bubblewrap and the supervisor inside tell, each through a pipe."""
+
+    def __init__(self, owner: int | None) -> None:
+        self.status, self.status_end = os.pipe()
+        self.report, self.report_end = os.pipe()
+        for reader in (self.status, self.report):
+            os.set_blocking(reader, False)
+        if owner is not None:
+            os.fchown(self.report_end, owner, -1)
+        self._open = [self.status, self.status_end, self.report, self.report_end]
+
+    def keep_reading(self) -> None:
+        """Close the ends that the child now has."""
+        for descriptor in (self.status_end, self.report_end):
+            self._open.remove(descriptor)
+            os.close(descriptor)
+
+    def read_report(self) -> bytes:
+        """Return what the supervisor told."""
+        with suppress(BlockingIOError):
+            return os.read(self.report, _REPORT_BYTES)
+        return b""
+
+    def close(self) -> None:
+        """Close what is open."""
+        while self._open:
+            os.close(self._open.pop())
 
 
 def check_argv(argv: Sequence[str]) -> None:
@@ -179,17 +229,6 @@ def check_argv(argv: Sequence[str]) -> None:
             raise ValueError(msg)
 
 
-async def _run(launch: Launch, stdin: bytes, limits: Limits, guard: BubblewrapGuard) -> Finished:
-    try:
-        return await run(launch, stdin, limits, guard)
-    except OSError as error:
-        if error.errno == errno.E2BIG:
-            msg = "the command line is too long; write the data to a file or to stdin"
-            raise ValueError(msg) from error
-        msg = f"bubblewrap could not be started: {error}"
-        raise SandboxError(msg) from error
-
-
 def _result(
     finished: Finished,
     guard: BubblewrapGuard,
@@ -200,7 +239,7 @@ def _result(
     peak: int | None,
 ) -> ExecResult:
     code = guard.field("exit-code")
-    if code is None and finished.outcome is None and not oom:
+    if code is None and finished.outcome is None and not (oom or finished.stopped):
         detail = finished.stderr.decode(errors="replace").strip()[:2000]
         msg = f"bubblewrap failed before or while the command ran: {detail or 'no message'}"
         raise SandboxError(msg)
@@ -211,12 +250,14 @@ def _result(
         outcome = Outcome.OOM
     elif outcome is None and over:
         outcome = Outcome.DISK_LIMIT
+    elif finished.stopped:
+        outcome, number = Outcome.SIGNALED, int(signal.SIGKILL)
     elif outcome is None:
         number = (code or 0) - _SIGNAL_BASE if (code or 0) - _SIGNAL_BASE in _SIGNALS else None
         outcome = Outcome.EXITED if number is None else Outcome.SIGNALED
     return ExecResult(
         outcome=outcome,
-        exit_code=code if finished.outcome is None else None,
+        exit_code=code if finished.outcome is None and not finished.stopped else None,
         signal=number,
         stdout=finished.stdout,
         stderr=finished.stderr,
@@ -227,20 +268,3 @@ def _result(
         peak_memory_bytes=peak,
         survivors_killed=finished.killed or leftover,
     )
-
-
-@contextmanager
-def _pipe() -> Generator[tuple[int, int]]:
-    reader, writer = os.pipe()
-    os.set_blocking(reader, False)
-    try:
-        yield reader, writer
-    finally:
-        os.close(reader)
-        os.close(writer)
-
-
-def _read_now(descriptor: int) -> bytes:
-    with suppress(BlockingIOError):
-        return os.read(descriptor, _REPORT_BYTES)
-    return b""

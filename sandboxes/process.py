@@ -1,4 +1,4 @@
-"""Run one process with its streams drained, its limits watched and its tree killed.
+"""One process with its streams drained, its limits watched and its tree killed.
 
 What it takes to watch and to kill differs between backends; they pass a `Guard`.
 """
@@ -7,13 +7,13 @@ import asyncio
 import os
 import time
 from asyncio import StreamReader, StreamWriter, Task
-from asyncio.subprocess import PIPE, Process
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
-from sandboxes.base import Limits, Outcome
+from sandboxes.base import Chunk, Limits, Outcome
+from sandboxes.outlet import Outlet
 from sandboxes.output import Capture, Meter
 
 _T = TypeVar("_T")
@@ -35,14 +35,41 @@ class Guard(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Launch:
-    """What to start on the host."""
+class Child(Protocol):
+    """A program that was started with pipes."""
 
-    argv: Sequence[str]
-    env: Mapping[str, str]
-    cwd: str = "/"
-    pass_fds: tuple[int, ...] = ()
+    @property
+    def pid(self) -> int:
+        """Its number on the host."""
+        ...
+
+    @property
+    def stdin(self) -> StreamWriter | None:
+        """Where it reads."""
+        ...
+
+    @property
+    def stdout(self) -> StreamReader | None:
+        """Where it prints."""
+        ...
+
+    @property
+    def stderr(self) -> StreamReader | None:
+        """Where it complains."""
+        ...
+
+    @property
+    def returncode(self) -> int | None:
+        """Its exit code, negative for a signal, None before its end."""
+        ...
+
+    async def wait(self) -> int:
+        """Wait for its end and return its code."""
+        ...
+
+    def close(self) -> None:
+        """Let go of its streams, even of those that something else holds open."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +77,9 @@ class Finished:
     """What a process left behind."""
 
     outcome: Outcome | None
-    """The limit that ended it; None when it ended by itself."""
+    """The limit that ended it; None when it ended by itself or was stopped."""
+    stopped: bool
+    """Whether `stop` ended it."""
     returncode: int
     stdout: bytes
     stderr: bytes
@@ -61,91 +90,110 @@ class Finished:
     """Processes that still lived when it ended or was ended."""
 
 
-async def run(launch: Launch, stdin: bytes, limits: Limits, guard: Guard) -> Finished:
-    """Run to the end or to a limit; being cancelled kills the tree.
+class Live:
+    """A process under way."""
 
-    Raises:
-        OSError: the program could not be started.
-    """
-    started = time.monotonic()
-    process = await asyncio.create_subprocess_exec(
-        *launch.argv,
-        stdin=PIPE,
-        stdout=PIPE,
-        stderr=PIPE,
-        env=dict(launch.env),
-        cwd=launch.cwd,
-        pass_fds=launch.pass_fds,
-        start_new_session=True,
-    )
-    meter = Meter(limits.output_kill_bytes)
-    out, err = Capture(limits.stdout_bytes, meter), Capture(limits.stderr_bytes, meter)
-    streams = [
-        asyncio.create_task(feed(process.stdin, stdin)),
-        asyncio.create_task(_drain(process.stdout, out)),
-        asyncio.create_task(_drain(process.stderr, err)),
-    ]
-    outcome: Outcome | None = None
-    try:
-        outcome = await _first_end(process, limits, meter, guard)
-    finally:
-        killed = await _to_its_end(_clean_up(process, streams, guard))
-    return Finished(
-        outcome=outcome,
-        returncode=process.returncode if process.returncode is not None else -9,
-        stdout=out.kept(),
-        stderr=err.kept(),
-        stdout_total=out.total,
-        stderr_total=err.total,
-        duration_s=time.monotonic() - started,
-        killed=killed,
-    )
+    def __init__(self, child: Child, limits: Limits, guard: Guard) -> None:
+        """Begin to drain what `child` prints."""
+        self._started = time.monotonic()
+        self._child, self._limits, self._guard = child, limits, guard
+        self._meter = Meter(limits.output_kill_bytes)
+        self._out = Capture(limits.stdout_bytes, self._meter)
+        self._err = Capture(limits.stderr_bytes, self._meter)
+        self._outlet = Outlet()
+        self._stop = asyncio.Event()
+        self._streams = [
+            asyncio.create_task(self._drain("stdout", child.stdout, self._out)),
+            asyncio.create_task(self._drain("stderr", child.stderr, self._err)),
+        ]
 
+    async def send(self, data: bytes) -> None:
+        """Write to its stdin."""
+        await feed(self._child.stdin, data)
 
-async def _first_end(
-    process: Process, limits: Limits, meter: Meter, guard: Guard
-) -> Outcome | None:
-    """Wait for the exit or the first limit."""
+    async def close_stdin(self) -> None:
+        """Close its stdin."""
+        await shut(self._child.stdin)
 
-    async def flood() -> Outcome:
-        await meter.exceeded.wait()
-        return Outcome.OUTPUT_LIMIT
+    def read(self) -> AsyncIterator[Chunk]:
+        """Yield what it prints."""
+        return self._outlet.read()
 
-    ended = asyncio.create_task(process.wait())
-    limit_tasks = [
-        asyncio.create_task(flood()),
-        asyncio.create_task(guard.watch(process.pid)),
-    ]
-    everything: list[Task[Any]] = [ended, *limit_tasks]
-    try:
-        done, _ = await asyncio.wait(
-            everything, timeout=limits.wall_s, return_when=asyncio.FIRST_COMPLETED
+    def leave_unread(self) -> None:
+        """Say that nobody will read what it prints."""
+        self._outlet.leave()
+
+    def stop(self) -> None:
+        """Have it killed."""
+        self._stop.set()
+
+    async def end(self) -> Finished:
+        """Wait for its exit, the first limit or `stop`, and kill what is left of its tree."""
+        outcome: Outcome | None = None
+        ended = asyncio.create_task(self._child.wait())
+        try:
+            outcome = await self._first_end(ended)
+        finally:
+            killed = await to_its_end(self._clean_up(ended))
+        code = self._child.returncode
+        return Finished(
+            outcome=outcome,
+            stopped=self._stop.is_set() and outcome is None,
+            returncode=code if code is not None else -9,
+            stdout=self._out.kept(),
+            stderr=self._err.kept(),
+            stdout_total=self._out.total,
+            stderr_total=self._err.total,
+            duration_s=time.monotonic() - self._started,
+            killed=killed,
         )
-        if not done:
-            return Outcome.TIMED_OUT
-        if ended in done:
-            return Outcome.OUTPUT_LIMIT if meter.exceeded.is_set() else None
-        return next(task.result() for task in limit_tasks if task in done)
-    finally:
-        await _cancel(everything)
+
+    async def _first_end(self, ended: Task[int]) -> Outcome | None:
+        async def flood() -> Outcome:
+            await self._meter.exceeded.wait()
+            return Outcome.OUTPUT_LIMIT
+
+        stopped = asyncio.create_task(self._stop.wait())
+        limits = [
+            asyncio.create_task(flood()),
+            asyncio.create_task(self._guard.watch(self._child.pid)),
+        ]
+        watchers: list[Task[Any]] = [stopped, *limits]
+        try:
+            done, _ = await asyncio.wait(
+                [ended, *watchers], timeout=self._limits.wall_s, return_when=asyncio.FIRST_COMPLETED
+            )
+            if not done:
+                return Outcome.TIMED_OUT
+            if ended in done:
+                ended.result()
+                return Outcome.OUTPUT_LIMIT if self._meter.exceeded.is_set() else None
+            return next((task.result() for task in limits if task in done), None)
+        finally:
+            await _cancel(watchers)
+
+    async def _clean_up(self, ended: Task[int]) -> int:
+        killed = await self._guard.kill(self._child.pid)
+        self._outlet.overflow()
+        _, open_still = await asyncio.wait(self._streams, timeout=_GRACE_S)
+        await _cancel(open_still)
+        self._outlet.close()
+        await asyncio.wait([ended], timeout=_GRACE_S)
+        await _cancel([ended])
+        self._child.close()
+        return killed
+
+    async def _drain(
+        self, name: Literal["stdout", "stderr"], stream: StreamReader | None, capture: Capture
+    ) -> None:
+        while stream is not None and (data := await stream.read(_CHUNK)):
+            capture.feed(data)
+            await self._outlet.put(Chunk(name, data))
 
 
-async def _clean_up(process: Process, streams: Sequence[Task[None]], guard: Guard) -> int:
-    killed = await guard.kill(process.pid)
-    _, open_still = await asyncio.wait(streams, timeout=_GRACE_S)
-    await _cancel(open_still)
-    if open_still:
-        _close_pipes(process)
-    # Not `wait_for`: before Python 3.12 it can swallow a cancellation.
-    with suppress(TimeoutError):
-        async with asyncio.timeout(_GRACE_S):
-            await process.wait()
-    return killed
-
-
-async def _to_its_end(work: Coroutine[Any, Any, _T]) -> _T:
+async def to_its_end(work: Coroutine[Any, Any, _T] | Task[_T]) -> _T:
     """Wait for work that must be done, however often whoever waits is cancelled meanwhile."""
-    task, cancelled = asyncio.create_task(work), False
+    task, cancelled = asyncio.ensure_future(work), False
     while not task.done():
         try:
             await asyncio.shield(task)
@@ -162,29 +210,22 @@ async def _cancel(tasks: "Sequence[Task[Any]] | set[Task[None]]") -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _close_pipes(process: Process) -> None:
-    """Let go of pipes that something outside our reach still holds."""
-    transport = getattr(process, "_transport", None)
-    if transport is not None:
-        transport.close()
-
-
 async def feed(stream: StreamWriter | None, data: bytes) -> None:
-    """Write everything and close; a process that has gone, or reads no more, is no fault."""
-    if stream is None:
+    """Write everything; a process that has gone, or reads no more, is no fault."""
+    if stream is None or stream.is_closing():  # uvloop refuses to write to a closed pipe
         return
     with suppress(BrokenPipeError, ConnectionResetError):
-        if not stream.is_closing():  # uvloop refuses to write to a pipe that is closed already
-            stream.write(data)
-            await stream.drain()
+        stream.write(data)
+        await stream.drain()
+
+
+async def shut(stream: StreamWriter | None) -> None:
+    """Close a stream; one whose other end has gone is no fault."""
+    if stream is None:
+        return
     stream.close()
     with suppress(BrokenPipeError, ConnectionResetError):
         await stream.wait_closed()
-
-
-async def _drain(stream: StreamReader | None, capture: Capture) -> None:
-    while stream is not None and (chunk := await stream.read(_CHUNK)):
-        capture.feed(chunk)
 
 
 async def wait_for_death(pid: int, timeout_s: float) -> bool:

@@ -1,12 +1,13 @@
 """The commands of one sandbox that have not ended, and the end of them all."""
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any
 
 from sandboxes.base import SandboxGoneError
-
-_T = TypeVar("_T")
+from sandboxes.command import Command
+from sandboxes.process import to_its_end
 
 
 class Running:
@@ -14,7 +15,7 @@ class Running:
 
     def __init__(self) -> None:
         """Begin open and empty."""
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._commands: set[Command] = set()
         self._closed = False
 
     def demand_open(self) -> None:
@@ -23,35 +24,40 @@ class Running:
             msg = "the sandbox was closed; create another one"
             raise SandboxGoneError(msg)
 
-    async def wait_for(self, command: Coroutine[Any, Any, _T]) -> _T:
-        """Return what `command` returns; being cancelled cancels it and waits for its end.
+    async def start(self, make: Callable[[], Coroutine[Any, Any, Command]]) -> Command:
+        """Return what `make` starts, and remember it until it ends.
 
         Raises:
-            SandboxGoneError: `close` was called meanwhile.
+            SandboxGoneError: `close` was called before or meanwhile.
         """
-        task = asyncio.create_task(command)
-        self._tasks.add(task)
-        try:
-            return await task
-        except asyncio.CancelledError:
-            if self._closed and not _being_cancelled():
-                msg = "the sandbox was closed while the command ran"
-                raise SandboxGoneError(msg) from None
-            raise
-        finally:
-            self._tasks.discard(task)
+        self.demand_open()
+        command = await _started(make)
+        self._commands.add(command)
+        command.ending.add_done_callback(lambda _: self._commands.discard(command))
+        if self._closed:
+            await command.kill()
+            self.demand_open()
+        return command
 
     async def close(self) -> bool:
-        """Cancel everything and wait for it; return whether this was the first time."""
+        """Kill everything and wait for it; return whether this was the first time."""
         first = not self._closed
         self._closed = True
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        killing = [command.kill(sandbox_closed=True) for command in self._commands]
+        await asyncio.gather(*killing)
         return first
 
 
-def _being_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
+async def _started(make: Callable[[], Coroutine[Any, Any, Command]]) -> Command:
+    """Never leave a start half done: whoever is cancelled meanwhile kills what was started."""
+    starting = asyncio.create_task(make())
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        with suppress(Exception):
+            await to_its_end(_started_and_killed(starting))
+        raise
+
+
+async def _started_and_killed(starting: asyncio.Task[Command]) -> None:
+    await (await starting).kill()

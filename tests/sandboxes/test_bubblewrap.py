@@ -94,11 +94,11 @@ async def test_processor_time_is_told(tmp_path: Path) -> None:
     assert result.cpu_s > 0
 
 
-async def test_only_standard_streams_and_a_report_pipe_are_open(tmp_path: Path) -> None:
+async def test_only_the_standard_streams_are_open(tmp_path: Path) -> None:
     async with sandbox_on(tmp_path / "ws") as place:
         result = await place.exec(["python3", "-c", LIST_OPEN])
     opened = result.stdout.decode()
-    assert opened.count("pipe:") == 4, opened
+    assert opened.count("pipe:") == 3, opened
     assert str(tmp_path) not in opened
 
 
@@ -206,7 +206,7 @@ async def test_nothing_stays_open_or_alive_after_many_commands(tmp_path: Path) -
 async def test_a_workspace_that_vanished_is_a_sandbox_error(tmp_path: Path) -> None:
     async with sandbox_on(tmp_path / "ws") as place:
         (tmp_path / "ws").rmdir()
-        with pytest.raises(SandboxError, match="bubblewrap failed"):
+        with pytest.raises(SandboxError, match=r"could not be started.*No such file"):
             await place.exec(["true"])
 
 

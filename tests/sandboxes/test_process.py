@@ -1,12 +1,14 @@
 import asyncio
 import os
 import signal
+from pathlib import Path
 
 import pytest
 import uvloop
 
-from sandboxes.base import Limits, Outcome
-from sandboxes.process import Launch, feed, run
+from sandboxes.base import Chunk, Isolation, Limits, Outcome, SandboxSpec
+from sandboxes.local import LocalBackend
+from sandboxes.process import Finished, Live, feed, shut
 
 
 class SlowGuard:
@@ -29,14 +31,39 @@ class SlowGuard:
         return 1
 
 
-async def _fed_too_late() -> bool:
-    process = await asyncio.create_subprocess_exec(
-        "true", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+class Program:
+    """A program of the host, as the port of this file wants it."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self.pid = process.pid
+        self.stdin, self.stdout, self.stderr = process.stdin, process.stdout, process.stderr
+
+    @property
+    def returncode(self) -> int | None:
+        return self._process.returncode
+
+    async def wait(self) -> int:
+        return await self._process.wait()
+
+    def close(self) -> None:
+        pass
+
+
+async def started(*argv: str) -> Program:
+    pipe = asyncio.subprocess.PIPE
+    return Program(
+        await asyncio.create_subprocess_exec(*argv, stdin=pipe, stdout=pipe, stderr=pipe)
     )
-    await process.communicate()
-    assert process.stdin is not None
-    assert process.stdin.is_closing()
-    await feed(process.stdin, b"too late")
+
+
+async def _fed_too_late() -> bool:
+    program = await started("true")
+    assert program.stdin is not None
+    program.stdin.close()
+    await program.wait()
+    await feed(program.stdin, b"too late")
+    await shut(program.stdin)
     return True
 
 
@@ -48,13 +75,35 @@ def test_a_command_that_ended_before_it_was_fed_is_no_fault() -> None:
 @pytest.mark.anyio
 async def test_whoever_is_cancelled_twice_leaves_no_process_behind() -> None:
     guard = SlowGuard()
-    launch = Launch(["/bin/sleep", "60"], env={})
-    running = asyncio.create_task(run(launch, b"", Limits(), guard))
+    live = Live(await started("/bin/sleep", "60"), Limits(), guard)
+    ending: asyncio.Task[Finished] = asyncio.create_task(live.end())
     await guard.watching.wait()
-    running.cancel()
+    ending.cancel()
     await guard.killing.wait()
-    running.cancel()
+    ending.cancel()
     guard.go_on.set()
     with pytest.raises(asyncio.CancelledError):
-        await running
+        await ending
     assert guard.killed
+
+
+@pytest.mark.anyio
+async def test_a_slow_reader_loses_nothing_and_holds_the_command_up(tmp_path: Path) -> None:
+    spec = SandboxSpec(workspace=tmp_path, min_isolation=Isolation.NONE)
+    place = await LocalBackend().create(spec)
+    script = (
+        "import sys; [sys.stdout.write(f'{n:063}\\n') for n in range(1 << 16)]; open('done', 'w')"
+    )
+    read = bytearray()
+    async with await place.start(["python3", "-c", script]) as process:
+        async for chunk in process:
+            if not read:  # 4 MiB do not fit into what may wait for a reader
+                assert not (tmp_path / "done").exists()
+            assert chunk == Chunk("stdout", chunk.data)
+            read += chunk.data
+        result = await process.wait()
+    await place.close()
+    assert result.ok
+    assert (tmp_path / "done").exists()
+    assert len(read) == result.stdout_total == 64 << 16
+    assert bytes(read).splitlines()[-1] == f"{(1 << 16) - 1:063}".encode()
