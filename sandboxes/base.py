@@ -321,8 +321,15 @@ class Sandbox(Protocol):
         """
         ...
 
+    def blotted(self, data: bytes) -> bytes:
+        """Return `data`, as long as before, with the values of the spec's secrets overwritten.
+
+        Only what was read for a command that was started already is known.
+        """
+        ...
+
     async def read(self, path: str, *, offset: int = 0, max_bytes: int = 1 << 20) -> bytes:
-        """Return at most `max_bytes` of a regular file in the workspace.
+        """Return at most `max_bytes` of a regular file in the workspace, secrets blotted out.
 
         Raises:
             WorkspacePathError: `path` leaves the workspace, is missing or is not a file.

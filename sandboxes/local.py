@@ -37,6 +37,7 @@ from sandboxes.files import Workspace
 from sandboxes.namespace import check_argv
 from sandboxes.process import Finished, Live
 from sandboxes.running import Running
+from sandboxes.secrets import Blot, resolve
 from sandboxes.tree import descendants, kill_all
 
 _DEFAULT_ENV = {
@@ -77,6 +78,7 @@ class LocalSandbox:
         self._spec = spec
         self._files = Workspace(spec.workspace)
         self._running = Running()
+        self._blot = Blot()
 
     @property
     def capabilities(self) -> Capabilities:
@@ -114,7 +116,9 @@ class LocalSandbox:
             ValueError: `argv` cannot be passed to a program.
         """
         check_argv(argv)
-        merged = {**_DEFAULT_ENV, **self._spec.env, **(env or {})}
+        secrets = resolve(self._spec.secrets)
+        self._blot = Blot(secrets)
+        merged = {**_DEFAULT_ENV, **self._spec.env, **secrets, **(env or {})}
         addresses = {port: Address("127.0.0.1", port) for port in ports}
         bounds = limits or self._spec.limits
         return await self._running.start(partial(self._start, argv, merged, bounds, addresses))
@@ -127,7 +131,11 @@ class LocalSandbox:
         addresses: Mapping[int, Address],
     ) -> Command:
         child = await _spawned(argv, env, str(self._spec.workspace))
-        return Command(Live(child, limits, _GroupGuard()), _result, addresses)
+        return Command(Live(child, limits, _GroupGuard(), self._blot), _result, addresses)
+
+    def blotted(self, data: bytes) -> bytes:
+        """Return `data` without the values of secrets."""
+        return self._blot.all(data)
 
     async def read(self, path: str, *, offset: int = 0, max_bytes: int = 1 << 20) -> bytes:
         """Return at most `max_bytes` of a regular file in the workspace."""

@@ -27,6 +27,7 @@ from sandboxes.launcher import Launcher, Mounts, Passed
 from sandboxes.places import Place, Places
 from sandboxes.process import Child, Finished, Live
 from sandboxes.running import Running
+from sandboxes.secrets import Blot, resolve
 
 _SIGNAL_BASE = 128
 _REPORT_BYTES = 4096
@@ -58,6 +59,7 @@ class NamespaceSandbox:
         self._path = spec.workspace.absolute()
         self._files = Workspace(self._path, owner=host.launcher.user)
         self._running = Running()
+        self._blot = Blot()
         self._disk_before = 0
 
     @property
@@ -100,9 +102,15 @@ class NamespaceSandbox:
         if ports:
             msg = "bubblewrap exposes no ports"
             raise PolicyRefusedError(msg)
-        merged = {**self._spec.env, **(env or {})}
+        secrets = resolve(self._spec.secrets)
+        self._blot = Blot(secrets)
+        merged = {**self._spec.env, **secrets, **(env or {})}
         bounds = limits or self._spec.limits
         return await self._running.start(partial(self._start, argv, merged, bounds))
+
+    def blotted(self, data: bytes) -> bytes:
+        """Return `data` without the values of secrets."""
+        return self._blot.all(data)
 
     async def read(self, path: str, *, offset: int = 0, max_bytes: int = 1 << 20) -> bytes:
         """Return at most `max_bytes` of a regular file in the workspace."""
@@ -142,7 +150,7 @@ class NamespaceSandbox:
             self._host.places.give(place)
             raise
         conclude = partial(self._conclude, place=place, told=told, guard=guard)
-        return Command(Live(child, limits, guard), conclude)
+        return Command(Live(child, limits, guard, self._blot), conclude)
 
     async def _launched(
         self,

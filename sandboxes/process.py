@@ -15,6 +15,7 @@ from typing import Any, Literal, Protocol, TypeVar
 from sandboxes.base import Chunk, Limits, Outcome
 from sandboxes.outlet import Outlet
 from sandboxes.output import Capture, Meter
+from sandboxes.secrets import Blot, BlotStream
 
 _T = TypeVar("_T")
 
@@ -93,14 +94,17 @@ class Finished:
 class Live:
     """A process under way."""
 
-    def __init__(self, child: Child, limits: Limits, guard: Guard) -> None:
-        """Begin to drain what `child` prints."""
+    def __init__(
+        self, child: Child, limits: Limits, guard: Guard, blot: Blot | None = None
+    ) -> None:
+        """Begin to drain what `child` prints, without the secrets of `blot`."""
         self._started = time.monotonic()
         self._child, self._limits, self._guard = child, limits, guard
         self._meter = Meter(limits.output_kill_bytes)
         self._out = Capture(limits.stdout_bytes, self._meter)
         self._err = Capture(limits.stderr_bytes, self._meter)
         self._outlet = Outlet()
+        self._blot = blot or Blot()
         self._stop = asyncio.Event()
         self._streams = [
             asyncio.create_task(self._drain("stdout", child.stdout, self._out)),
@@ -186,7 +190,13 @@ class Live:
     async def _drain(
         self, name: Literal["stdout", "stderr"], stream: StreamReader | None, capture: Capture
     ) -> None:
+        clean = BlotStream(self._blot)
         while stream is not None and (data := await stream.read(_CHUNK)):
+            await self._show(name, clean.feed(data), capture)
+        await self._show(name, clean.end(), capture)
+
+    async def _show(self, name: Literal["stdout", "stderr"], data: bytes, capture: Capture) -> None:
+        if data:
             capture.feed(data)
             await self._outlet.put(Chunk(name, data))
 
