@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 
 import httpx
 
-from tools.guarded_http import is_public
+from sandboxes.egress.addresses import is_public
 
 TIMEOUT_S = 15.0
 _PORTS = {"http": 80, "https": 443}

@@ -6,7 +6,6 @@ answer differently a moment later. Every redirect is checked like a first reques
 
 import asyncio
 import ipaddress
-import socket
 import ssl
 import zlib
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 
 import httpx
 
+from sandboxes.egress.addresses import is_public, resolve
 from tools.base import ToolError
 
 _MAX_REDIRECTS = 5
@@ -21,7 +21,6 @@ _MAX_ADDRESSES = 3
 _PORTS = {"http": 80, "https": 443}
 _IDLE_S = 15.0
 _USER_AGENT = "strop"
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 @dataclass(frozen=True)
@@ -102,17 +101,6 @@ def is_listed(host: str, port: int, *, default_port: bool, allowed: Sequence[str
     return False
 
 
-def is_public(address: str) -> bool:
-    """Tell whether an address is of the public internet, not of this machine or network."""
-    parsed = ipaddress.ip_address(address.split("%", 1)[0])
-    if isinstance(parsed, ipaddress.IPv6Address):
-        if parsed.ipv4_mapped is not None:
-            return is_public(str(parsed.ipv4_mapped))
-        if parsed in _NAT64 or parsed.sixtofour is not None or parsed.teredo is not None:
-            return False
-    return parsed.is_global and not parsed.is_multicast
-
-
 async def _addresses(target: httpx.URL, allowed: Sequence[str]) -> list[str]:
     """Resolve a host that is allowed, and refuse addresses that nobody listed."""
     host, port = _host(target), _port(target)
@@ -136,12 +124,10 @@ async def _resolved(host: str, port: int) -> list[str]:
         return [str(ipaddress.ip_address(host))]
     except ValueError:
         pass
-    loop = asyncio.get_running_loop()
     try:
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
+        return await resolve(host, port)
+    except OSError as error:
         raise ToolError(f"the name {host!r} cannot be resolved: {error}", "network") from error
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
 async def _get_any(target: httpx.URL, addresses: list[str], max_bytes: int) -> Page | httpx.URL:

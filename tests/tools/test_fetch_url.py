@@ -9,7 +9,7 @@ from inline_snapshot import snapshot
 from memory.records import ErrorClass
 from tests.support.web_server import WebServer, web_server
 from tests.tools.conftest import MakeToolbox
-from tools.guarded_http import is_listed, is_public
+from tools.guarded_http import is_listed
 
 pytestmark = pytest.mark.anyio
 
@@ -288,34 +288,3 @@ def test_a_host_is_listed_by_name_by_wildcard_or_with_its_port(
     allowed = ("Example.org", "*.example.com", "[::1]:8000")
 
     assert is_listed(host, port, default_port=port in {80, 443}, allowed=allowed) is listed
-
-
-@pytest.mark.parametrize(
-    "address",
-    [
-        "127.0.0.1",
-        "10.1.2.3",
-        "172.16.0.1",
-        "192.168.1.1",
-        "169.254.169.254",
-        "100.64.0.1",
-        "0.0.0.1",
-        "224.0.0.1",
-        "255.255.255.255",
-        "::1",
-        "::",
-        "fe80::1%eth0",
-        "fc00::1",
-        "ff02::1",
-        "::ffff:10.0.0.1",
-        "64:ff9b::a00:1",
-        "2002:a00:1::",
-    ],
-)
-def test_addresses_of_this_machine_and_network_are_not_public(address: str) -> None:
-    assert not is_public(address)
-
-
-@pytest.mark.parametrize("address", ["93.184.216.34", "2606:2800:220:1::1", "::ffff:93.184.216.34"])
-def test_addresses_of_the_internet_are_public(address: str) -> None:
-    assert is_public(address)
