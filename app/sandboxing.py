@@ -23,6 +23,11 @@ class SandboxDesk:
             return Isolation[said.upper()]
         return Isolation.NAMESPACE if self._settings.sandbox == AUTO else Isolation.NONE
 
+    @property
+    def options(self) -> dict[str, str]:
+        """What the operator set up for backends, by names such as `docker_image`."""
+        return self._settings.sandbox_options()
+
     async def selected(self) -> Selected:
         """Return the backend and why it is this one.
 
@@ -31,7 +36,7 @@ class SandboxDesk:
         """
         async with self._lock:
             if self._selected is None:
-                self._selected = await select(self._settings.sandbox)
+                self._selected = await select(self._settings.sandbox, self.options)
             return self._selected
 
     async def backend(self) -> SandboxBackend:

@@ -25,6 +25,7 @@ FILE_NAME = "strop.toml"
 MASK = "********"
 EVERY_MODEL = "*"
 _LIMITS = RunLimits()
+_BACKENDS_WITH_OPTIONS = ("docker_", "kubernetes_")
 
 
 def _listed(value: object) -> object:
@@ -206,6 +207,14 @@ class Settings(BaseSettings):
             tokens=self.task_tokens,
             seconds=self.task_seconds,
         )
+
+    def sandbox_options(self) -> dict[str, str]:
+        """Return what is set for sandbox backends, each setting under its own name."""
+        return {
+            name: str(value)
+            for name, value in self
+            if name.startswith(_BACKENDS_WITH_OPTIONS) and value
+        }
 
     def origin(self, name: str) -> str:
         """Return where a setting's value came from; see `Effective.origin`."""

@@ -12,7 +12,7 @@ from app.settings import load_settings
 from sandboxes.base import Capabilities, SandboxSpec, SandboxUnavailableError
 from sandboxes.base import discover as find_backends
 from sandboxes.check import CheckResult, run_checks
-from sandboxes.selection import select
+from sandboxes.selection import make, select
 
 _MARKS = {True: "held", False: "BROKEN", None: "not tried"}
 
@@ -20,15 +20,16 @@ _MARKS = {True: "held", False: "BROKEN", None: "not tried"}
 async def list_backends(args: Namespace) -> int:
     """Print every backend and what it enforces on this machine."""
     chosen, reason = "", ""
+    desk = SandboxDesk(load_settings())
     try:
-        selected = await SandboxDesk(load_settings()).selected()
+        selected = await desk.selected()
         chosen, reason = selected.name, selected.reason
     except SandboxUnavailableError as error:
         reason = str(error)
     rows: list[tuple[str, str, str, Capabilities | None]] = []
     for name, factory in sorted(find_backends().items()):
         try:
-            found = await factory().probe()
+            found = await make(factory, desk.options).probe()
         except SandboxUnavailableError as error:
             rows.append((name, "unavailable", one_line(str(error), 160), None))
         else:
@@ -47,9 +48,8 @@ async def list_backends(args: Namespace) -> int:
 
 async def check(args: Namespace) -> int:
     """Let a backend sit its exam."""
-    selected = (
-        await select(args.name) if args.name else await SandboxDesk(load_settings()).selected()
-    )
+    desk = SandboxDesk(load_settings())
+    selected = await select(args.name, desk.options) if args.name else await desk.selected()
     results: list[CheckResult] = []
     async for result in run_checks(selected.backend):
         results.append(result)
