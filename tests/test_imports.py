@@ -10,9 +10,11 @@ ROOT = Path(__file__).parents[1]
 HEAVY = (
     "chromadb",
     "docker",
+    "kubernetes",
     "litellm",
     "onnxruntime",
     "playwright",
+    "pydantic_monty",
     "tokenizers",
     "torch",
     "transformers",

@@ -102,6 +102,7 @@ def test_what_each_tool_does_to_the_world() -> None:
         {
             "answer": "none",
             "ask_human": "none",
+            "calculate": "none",
             "edit_file": "at_most_once",
             "fetch_url": "none",
             "list_files": "none",

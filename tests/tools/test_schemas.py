@@ -18,7 +18,7 @@ async def test_an_unknown_tool_is_not_found_with_near_names(toolbox: Toolbox) ->
 
     assert outcome.error_class == "not_found"
     assert outcome.text == snapshot(
-        "there is no tool 'read_files'; did you mean read_file or edit_file or search_files? There are: answer, ask_human, edit_file, fetch_url, list_files, python, read_file, search_files, shell, write_file"
+        "there is no tool 'read_files'; did you mean read_file or edit_file or search_files? There are: answer, ask_human, calculate, edit_file, fetch_url, list_files, python, read_file, search_files, shell, write_file"
     )
     assert not outcome.untrusted
 
