@@ -1,7 +1,6 @@
 """Keep things for as long as the operator wants, and no longer."""
 
 import asyncio
-import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
@@ -15,6 +14,7 @@ from app.db.retention import Rules
 from app.db.types import now
 from app.home import Home
 from memory.database import Database
+from sandboxes.swapping import remove_tree
 
 
 class Clear(Protocol):
@@ -67,7 +67,7 @@ class Retention:
 
     def _clear_workspaces(self, ids: list[str]) -> None:
         for task_id in ids:
-            shutil.rmtree(self._home.workspace(task_id), ignore_errors=True)
+            remove_tree(self._home.workspace(task_id))
 
     def _clear_files(self, ids: list[str]) -> None:
         for file_id in ids:

@@ -1,6 +1,5 @@
 """Remove what crashes and finished tasks leave behind, and nothing that is still needed."""
 
-import shutil
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -12,6 +11,7 @@ from sqlalchemy import Connection
 from app.db import files, tasks
 from app.home import Home
 from memory.database import Database
+from sandboxes.swapping import remove_tree
 
 OLD_S = 3600.0
 """What is half made but younger may still be in the making, in any process."""
@@ -39,7 +39,7 @@ async def tidy(home: Home, database: Database, checkpoints: Checkpoints) -> None
 
 def _sweep(connection: Connection, home: Home) -> None:
     for draft in _old(home.workspaces, ".t_*"):
-        shutil.rmtree(draft, ignore_errors=True)
+        remove_tree(draft)
     for part in _old(home.files, "*.part"):
         part.unlink(missing_ok=True)
     stored = {path.name: path for path in _old(home.files, "f_*")}

@@ -9,19 +9,24 @@ import errno
 import os
 import stat
 import sys
+import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from posixpath import normpath
-from typing import Literal
+from typing import IO, Literal
 
-from sandboxes.base import FileInfo, WorkspacePathError
+from sandboxes.base import FileInfo, SandboxGoneError, WorkspacePathError
 from sandboxes.beneath import DIRECTORY, open_beneath
+from sandboxes.swapping import recover
 
 MOUNT_POINT = "/work"
 MAX_DEPTH = 100
 """Folders below this depth are not entered; each level holds a descriptor open."""
+_LEAST_BYTES = 4096
+"""What an entry counts for at least, so that a limit of bytes bounds empty files, too."""
+_PIECE = 1 << 20
 
 Entry = tuple[str, int, os.stat_result]
 """Path in the workspace, descriptor of the folder that holds it, status of the link itself."""
@@ -70,15 +75,36 @@ class Workspace:
     def __init__(self, root: Path, *, owner: int | None = None) -> None:
         """Open the folder `root`, making it; new entries will belong to `owner`."""
         root.mkdir(parents=True, exist_ok=True)
+        self.path = root.resolve()
+        self.owner = owner
         self._root = os.open(root, DIRECTORY)
-        self._owner = owner
+        self._lock = threading.Lock()
+        recover(self._root, self.path)
         self.adopt()
 
     def close(self) -> None:
-        """Let go of the folder; may be called twice."""
-        if self._root >= 0:
-            os.close(self._root)
-            self._root = -1
+        """Let go of the folder; may be called twice, and while another thread uses it."""
+        with self._lock:
+            root, self._root = self._root, -1
+        if root >= 0:
+            os.close(root)
+
+    @contextmanager
+    def root(self) -> Generator[int]:
+        """Hold a descriptor of the folder that `close` in another thread does not take away.
+
+        Raises:
+            SandboxGoneError: it was closed.
+        """
+        with self._lock:
+            if self._root < 0:
+                msg = "the sandbox was closed; create another one"
+                raise SandboxGoneError(msg)
+            root = os.dup(self._root)
+        try:
+            yield root
+        finally:
+            os.close(root)
 
     def read(self, path: str, *, offset: int, max_bytes: int) -> bytes:
         """Return at most `max_bytes` of a regular file, from `offset` on."""
@@ -93,18 +119,36 @@ class Workspace:
 
     def write(self, path: str, data: bytes) -> None:
         """Write a regular file, making its folders."""
-        parent = str(PurePosixPath(relative_path(path)).parent)
-        self._make_folders(parent)
-        with self._opened(path, os.O_WRONLY | os.O_CREAT, 0o644) as descriptor:
+        with self._opened_to_write(path) as descriptor:
+            _write_fully(path, descriptor, data)
+
+    def upload(self, source: IO[bytes], path: str, pulse: Callable[[], None]) -> int:
+        """Write a regular file from `source`, piece by piece; `pulse` may raise to stop."""
+        size = 0
+        with self._opened_to_write(path) as descriptor:
+            while piece := source.read(_PIECE):
+                pulse()
+                _write_fully(path, descriptor, piece)
+                size += len(piece)
+        return size
+
+    def download(
+        self, path: str, target: IO[bytes], *, max_bytes: int, pulse: Callable[[], None]
+    ) -> int:
+        """Copy a regular file to `target`, piece by piece; `pulse` may raise to stop."""
+        size = 0
+        with self._opened(path, os.O_RDONLY) as descriptor:
             _demand_regular(path, descriptor)
-            self._give_away(descriptor)
-            try:
-                os.ftruncate(descriptor, 0)
-                view = memoryview(data)
-                while view:
-                    view = view[os.write(descriptor, view) :]
-            except OSError as error:
-                raise _explained(path, error) from error
+            found = os.fstat(descriptor).st_size
+            while found <= max_bytes and (piece := os.read(descriptor, _PIECE)):
+                pulse()
+                target.write(piece)
+                size += len(piece)
+                found = max(found, size)
+        if found > max_bytes:
+            msg = f"expected a file of at most {max_bytes} bytes, {path!r} has {found} and more"
+            raise WorkspacePathError(msg)
+        return size
 
     def list(self, path: str, *, max_entries: int) -> "list[FileInfo]":
         """Return everything under `path`, sorted by path."""
@@ -119,21 +163,38 @@ class Workspace:
         total = 0
         with self._opened(".", os.O_RDONLY | os.O_DIRECTORY) as descriptor:
             for path, _, status in _walk(descriptor, ""):
-                total += status.st_blocks * 512
+                total += max(status.st_blocks * 512, _LEAST_BYTES)
                 if stat.S_ISDIR(status.st_mode) and path.count("/") >= MAX_DEPTH:
                     return sys.maxsize
         return total
 
+    @contextmanager
+    def walk(self) -> Generator[Iterator[Entry]]:
+        """Hold everything there is, folder by folder, to be gone through once.
+
+        Raises:
+            WorkspacePathError: some folder is too deep to be entered.
+        """
+        with self._opened(".", os.O_RDONLY | os.O_DIRECTORY) as descriptor:
+            yield _demand_shallow(_walk(descriptor, ""))
+
+    @contextmanager
+    def folder(self, path: str) -> Generator[int]:
+        """Hold a folder, made if it is missing."""
+        self._make_folders(relative_path(path))
+        with self._opened(path, os.O_RDONLY | os.O_DIRECTORY) as descriptor:
+            yield descriptor
+
     def adopt(self) -> None:
         """Make everything belong to the owner, so that the sandbox can change it."""
-        if self._owner is None:
+        if self.owner is None:
             return
         with self._opened(".", os.O_RDONLY | os.O_DIRECTORY) as descriptor:
             self._give_away(descriptor)
             for path, folder, status in _walk(descriptor, ""):
-                if status.st_uid != self._owner:
+                if status.st_uid != self.owner:
                     name = PurePosixPath(path).name
-                    os.chown(name, self._owner, self._owner, dir_fd=folder, follow_symlinks=False)
+                    os.chown(name, self.owner, self.owner, dir_fd=folder, follow_symlinks=False)
 
     def _make_folders(self, path: str) -> None:
         try:
@@ -155,15 +216,26 @@ class Workspace:
             self._give_away(descriptor)
 
     def _give_away(self, descriptor: int) -> None:
-        if self._owner is not None and os.fstat(descriptor).st_uid != self._owner:
-            os.fchown(descriptor, self._owner, self._owner)
+        if self.owner is not None and os.fstat(descriptor).st_uid != self.owner:
+            os.fchown(descriptor, self.owner, self.owner)
+
+    @contextmanager
+    def _opened_to_write(self, path: str) -> Generator[int]:
+        self._make_folders(str(PurePosixPath(relative_path(path)).parent))
+        with self._opened(path, os.O_WRONLY | os.O_CREAT, 0o644) as descriptor:
+            _demand_regular(path, descriptor)
+            self._give_away(descriptor)
+            os.ftruncate(descriptor, 0)
+            yield descriptor
 
     @contextmanager
     def _opened(self, path: str, flags: int, mode: int = 0) -> Generator[int]:
-        try:
-            descriptor = open_beneath(self._root, relative_path(path), flags, mode)
-        except OSError as error:
-            raise _explained(path, error) from error
+        inner = relative_path(path)
+        with self.root() as root:
+            try:
+                descriptor = open_beneath(root, inner, flags, mode)
+            except OSError as error:
+                raise _explained(path, error) from error
         try:
             yield descriptor
         finally:
@@ -177,6 +249,23 @@ def _read_fully(read: Callable[[int], bytes | None], max_bytes: int) -> bytes:
         parts.append(part)
         left -= len(part)
     return b"".join(parts)
+
+
+def _write_fully(path: str, descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    try:
+        while view:
+            view = view[os.write(descriptor, view) :]
+    except OSError as error:
+        raise _explained(path, error) from error
+
+
+def _demand_shallow(entries: Iterator[Entry]) -> Iterator[Entry]:
+    for path, folder, status in entries:
+        if stat.S_ISDIR(status.st_mode) and path.count("/") >= MAX_DEPTH:
+            msg = f"expected at most {MAX_DEPTH} folders in each other, got {path[:100]!r}..."
+            raise WorkspacePathError(msg)
+        yield path, folder, status
 
 
 def _walk(folder: int, prefix: str) -> Iterator[Entry]:

@@ -20,7 +20,6 @@ from sandboxes.base import (
     Address,
     Capabilities,
     ExecResult,
-    FileInfo,
     Isolation,
     Limits,
     Outcome,
@@ -39,6 +38,7 @@ from sandboxes.process import Finished, Live
 from sandboxes.running import Running
 from sandboxes.secrets import Blot, resolve
 from sandboxes.tree import descendants, kill_all
+from sandboxes.workspace_files import HostFiles
 
 _DEFAULT_ENV = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
@@ -70,15 +70,13 @@ class _GroupGuard:
         return killed
 
 
-class LocalSandbox:
+class LocalSandbox(HostFiles):
     """A folder in which commands run as they would in a terminal."""
 
     def __init__(self, spec: SandboxSpec) -> None:
         """Open the workspace of `spec`, making the folder."""
+        super().__init__(Workspace(spec.workspace), Running())
         self._spec = spec
-        self._files = Workspace(spec.workspace)
-        self._running = Running()
-        self._blot = Blot()
 
     @property
     def capabilities(self) -> Capabilities:
@@ -132,25 +130,6 @@ class LocalSandbox:
     ) -> Command:
         child = await _spawned(argv, env, str(self._spec.workspace))
         return Command(Live(child, limits, _GroupGuard(), self._blot), _result, addresses)
-
-    def blotted(self, data: bytes) -> bytes:
-        """Return `data` without the values of secrets."""
-        return self._blot.all(data)
-
-    async def read(self, path: str, *, offset: int = 0, max_bytes: int = 1 << 20) -> bytes:
-        """Return at most `max_bytes` of a regular file in the workspace."""
-        self._running.demand_open()
-        return await asyncio.to_thread(self._files.read, path, offset=offset, max_bytes=max_bytes)
-
-    async def write(self, path: str, data: bytes) -> None:
-        """Write a file in the workspace, making its folders."""
-        self._running.demand_open()
-        await asyncio.to_thread(self._files.write, path, data)
-
-    async def list(self, path: str = ".", *, max_entries: int = 10_000) -> "list[FileInfo]":
-        """Return everything under `path`, sorted by path, links not followed."""
-        self._running.demand_open()
-        return await asyncio.to_thread(self._files.list, path, max_entries=max_entries)
 
     async def close(self) -> None:
         """Kill what still runs; the workspace stays. May be called twice."""

@@ -11,7 +11,6 @@ from functools import partial
 from sandboxes.base import (
     Capabilities,
     ExecResult,
-    FileInfo,
     Limits,
     Outcome,
     PolicyRefusedError,
@@ -28,6 +27,7 @@ from sandboxes.places import Place, Places
 from sandboxes.process import Child, Finished, Live
 from sandboxes.running import Running
 from sandboxes.secrets import Blot, resolve
+from sandboxes.workspace_files import HostFiles
 
 _SIGNAL_BASE = 128
 _REPORT_BYTES = 4096
@@ -48,18 +48,16 @@ class Host:
     """Whether control groups hold limits on whole trees."""
 
 
-class NamespaceSandbox:
+class NamespaceSandbox(HostFiles):
     """Runs commands through bubblewrap and reaches the workspace from outside."""
 
     def __init__(self, host: Host, spec: SandboxSpec, capabilities: Capabilities) -> None:
         """Open the workspace of `spec`, making the folder."""
+        self._path = spec.workspace.absolute()
+        super().__init__(Workspace(self._path, owner=host.launcher.user), Running())
         self._host = host
         self._spec = spec
         self._capabilities = capabilities
-        self._path = spec.workspace.absolute()
-        self._files = Workspace(self._path, owner=host.launcher.user)
-        self._running = Running()
-        self._blot = Blot()
         self._disk_before = 0
 
     @property
@@ -107,25 +105,6 @@ class NamespaceSandbox:
         merged = {**self._spec.env, **secrets, **(env or {})}
         bounds = limits or self._spec.limits
         return await self._running.start(partial(self._start, argv, merged, bounds))
-
-    def blotted(self, data: bytes) -> bytes:
-        """Return `data` without the values of secrets."""
-        return self._blot.all(data)
-
-    async def read(self, path: str, *, offset: int = 0, max_bytes: int = 1 << 20) -> bytes:
-        """Return at most `max_bytes` of a regular file in the workspace."""
-        self._running.demand_open()
-        return await asyncio.to_thread(self._files.read, path, offset=offset, max_bytes=max_bytes)
-
-    async def write(self, path: str, data: bytes) -> None:
-        """Write a file in the workspace, making its folders."""
-        self._running.demand_open()
-        await asyncio.to_thread(self._files.write, path, data)
-
-    async def list(self, path: str = ".", *, max_entries: int = 10_000) -> "list[FileInfo]":
-        """Return everything under `path`, sorted by path, links not followed."""
-        self._running.demand_open()
-        return await asyncio.to_thread(self._files.list, path, max_entries=max_entries)
 
     async def close(self) -> None:
         """Kill what still runs; the workspace stays. May be called twice."""

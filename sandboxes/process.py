@@ -203,14 +203,17 @@ class Live:
 
 async def to_its_end(work: Coroutine[Any, Any, _T] | Task[_T]) -> _T:
     """Wait for work that must be done, however often whoever waits is cancelled meanwhile."""
-    task, cancelled = asyncio.ensure_future(work), False
+    task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
     while not task.done():
         try:
             await asyncio.shield(task)
-        except asyncio.CancelledError:
-            cancelled = True
-    if cancelled:
-        raise asyncio.CancelledError
+        except asyncio.CancelledError as error:
+            cancelled = error
+        except Exception:  # noqa: BLE001, S110 - `result` raises it below
+            pass
+    if cancelled is not None:  # the same one: whoever cancelled may know it by its message
+        raise cancelled
     return task.result()
 
 
