@@ -15,6 +15,8 @@ from sandboxes.tree import descendants, kill_all, tree_memory
 
 _FIRST_LOOK_S = 0.03
 _PAUSE_S = 0.05
+_MOST_PAUSE_S = 0.2
+"""Between two looks at a workspace that does not change."""
 _SHARE = 10
 """Looking may take one part in this many of the time."""
 _DEATH_S = 5.0
@@ -39,15 +41,18 @@ class BubblewrapGuard:
 
     async def watch(self, pid: int) -> Outcome:
         """Look at disk and, without a control group, at memory until one is over."""
-        pause = _FIRST_LOOK_S
+        pause, still, usage = _FIRST_LOOK_S, _PAUSE_S, -1
         while True:
             await asyncio.sleep(pause)
             started = time.monotonic()
             if self.watch_memory and await asyncio.to_thread(self._memory_exceeded, pid):
                 return Outcome.OOM
-            if await asyncio.to_thread(self.disk_exceeded):
+            before, usage = usage, await asyncio.to_thread(self.workspace.usage)
+            if self.is_over(usage):
                 return Outcome.DISK_LIMIT
-            pause = max(_PAUSE_S, _SHARE * (time.monotonic() - started))
+            # An interpreter that is kept writes nothing most of the time.
+            still = min(2 * still, _MOST_PAUSE_S) if usage == before else _PAUSE_S
+            pause = max(still, _SHARE * (time.monotonic() - started))
 
     async def kill(self, pid: int) -> int:
         """Kill bubblewrap, then wait until its pid namespace is empty."""
@@ -60,10 +65,6 @@ class BubblewrapGuard:
             kill_all([first])
             await wait_for_death(first, _DEATH_S)
         return max(0, len(living) - _OURS)
-
-    def disk_exceeded(self) -> bool:
-        """Return whether the workspace is over its limit and grew."""
-        return self.is_over(self.workspace.usage())
 
     def is_over(self, usage: int) -> bool:
         """Return whether `usage` is over the limit and more than before the command."""

@@ -207,11 +207,9 @@ async def to_its_end(work: Coroutine[Any, Any, _T] | Task[_T]) -> _T:
     cancelled: asyncio.CancelledError | None = None
     while not task.done():
         try:
-            await asyncio.shield(task)
+            await asyncio.wait([task])
         except asyncio.CancelledError as error:
             cancelled = error
-        except Exception:  # noqa: BLE001, S110 - `result` raises it below
-            pass
     if cancelled is not None:  # the same one: whoever cancelled may know it by its message
         raise cancelled
     return task.result()

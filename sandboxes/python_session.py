@@ -31,7 +31,7 @@ _MOST_FRAME = 1 << 20
 _START_S = 15.0
 _ENDLESS_S = 7 * 24 * 3600.0
 _ENDLESS_BYTES = 1 << 50
-_PROGRAM = ("python3", "-I", "-B", "-X", "utf8", "-c")
+_PROGRAM = ("python3", "-I", "-B", "-u", "-X", "utf8", "-c")
 
 
 class Evaluation(Frozen):

@@ -20,6 +20,7 @@ import tools
 from memory.records import ErrorClass
 from models.messages import ToolSchema
 from sandboxes.base import Limits, Sandbox
+from sandboxes.python_session import PythonSession
 
 Effect = Literal["none", "idempotent", "at_most_once"]
 """What a call does to the world: nothing; the same when repeated; something only once."""
@@ -84,6 +85,20 @@ class ToolContext:
     limits: Limits = field(default_factory=Limits)
     output_chars: int = 8000
     """Longest `text` of a result."""
+
+    interpreter: PythonSession | None = None
+    """The Python of this run; one is made, but not started, when none is given."""
+
+    def __post_init__(self) -> None:
+        if self.interpreter is None:
+            object.__setattr__(self, "interpreter", PythonSession(self.sandbox, self.limits))
+
+    @property
+    def python(self) -> PythonSession:
+        """The interpreter of this run, started at its first use; it ends with the sandbox."""
+        if self.interpreter is None:  # `__post_init__` made it
+            raise AssertionError
+        return self.interpreter
 
 
 A = TypeVar("A", bound=Arguments)

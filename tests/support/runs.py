@@ -46,17 +46,24 @@ class Bench:
     recorder: InMemoryRecorder
     memory: ListMemory
     model: Model
+    tools: ToolContext
     saver: BaseCheckpointSaver[Any] = field(
         default_factory=lambda: InMemorySaver(serde=checkpoint_serde())
     )
 
     async def run(self, *, answer: str | None = None) -> RunEnd | RunWaits:
         """Run the task, or go on with it, in a fresh runtime over the same checkpoints."""
-        return await AgentRuntime(self.saver).run(self.context, answer=answer)
+        try:
+            return await AgentRuntime(self.saver).run(self.context, answer=answer)
+        finally:
+            await self.tools.python.close()
 
     async def learn(self, end: RunEnd) -> list[str]:
         """Learn from the run and return the texts."""
-        learned = await AgentRuntime(self.saver).learn(self.context, end)
+        try:
+            learned = await AgentRuntime(self.saver).learn(self.context, end)
+        finally:
+            await self.tools.python.close()
         return [item.text for item in learned]
 
 
@@ -83,7 +90,8 @@ async def bench(
         acceptance=acceptance,
         limits=limits or RunLimits(),
     )
-    toolbox = Toolbox(discover_tools(), ToolContext(sandbox=sandbox, ask=ask_person))
+    tools = ToolContext(sandbox=sandbox, ask=ask_person)
+    toolbox = Toolbox(discover_tools(), tools)
     context = RunContext(
         task=task,
         model=model,
@@ -92,4 +100,4 @@ async def bench(
         memory=memory,
         recorder=recorder,
     )
-    return Bench(context, recorder, memory, model)
+    return Bench(context, recorder, memory, model, tools)

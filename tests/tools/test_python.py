@@ -102,3 +102,17 @@ async def test_what_was_printed_before_a_time_out_is_kept(make_toolbox: MakeTool
 
     assert outcome.error_class == "timeout"
     assert "begun" in outcome.text
+
+
+async def test_names_stay_from_one_call_to_the_next(make_toolbox: MakeToolbox) -> None:
+    toolbox = make_toolbox()
+    await toolbox.call("python", {"code": "answer = 42"})
+    assert (await toolbox.call("python", {"code": "answer"})).text == "42"
+
+
+async def test_names_that_were_lost_are_told(make_toolbox: MakeToolbox) -> None:
+    toolbox = make_toolbox(wall_s=1)
+    await toolbox.call("python", {"code": "answer = 42"})
+    assert not (await toolbox.call("python", {"code": "while True: pass"})).ok
+    outcome = await toolbox.call("python", {"code": "print('again')"})
+    assert outcome.text == "(a new interpreter was started: names of earlier calls are gone)\nagain"

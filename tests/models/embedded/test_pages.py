@@ -33,6 +33,7 @@ async def web() -> AsyncIterator[WebServer]:
 async def solve(folder: Path, web: WebServer, task: str) -> RunEnd:
     run = await bench(folder, embedded_model(), instruction=task)
     context = ToolContext(sandbox=run.context.sandbox, ask=nobody, allowed_hosts=(web.host,))
+    run.tools = context
     run.context = replace(run.context, toolbox=Toolbox(discover(), context))
     end = await run.run()
     assert isinstance(end, RunEnd)
