@@ -23,7 +23,7 @@ async def python(args: PythonArguments, context: ToolContext) -> ToolResult:
 
     Use it to compute, to read and transform data files, to check a result. Not for one shell
     command (use `shell`), nor for web pages: there is no network. Only Python 3 and its
-    standard library are sure to be there; nothing can be installed. As in a notebook, names stay
+    standard library are there; nothing can be installed. As in a notebook, names stay
     from call to call, until a call is killed; keep in files what must last. Modules in the
     workspace can be imported. A call is never repeated by itself after a crash.
 
