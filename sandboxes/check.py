@@ -58,6 +58,8 @@ class Trial:
     """A folder of the host that anyone may read and write, but no sandbox may see."""
     secret: str = field(default_factory=lambda: secrets.token_hex(16))
     """Never to come out of the sandbox, unless the sandbox leaks."""
+    backend: SandboxBackend | None = None
+    """What made the sandbox, for checks that make another."""
 
     async def python(
         self, script: str, *args: str, limits: Limits | None = None, stdin: bytes = b""
@@ -80,6 +82,8 @@ class Check:
     ask: Callable[[Trial], Awaitable[Verdict]]
     control: Literal["anyone", "root", "none"] = "none"
     """Who may run it unprotected without harm and then sees it fail: the proof it bites."""
+    needs: tuple[str, ...] = ("shell",)
+    """What the backend must be able to, by the names in `Capabilities`, for it to be asked."""
 
 
 async def run_check(backend: SandboxBackend, check: Check) -> CheckResult:
@@ -132,8 +136,11 @@ async def _verdict(
     except SandboxError as error:
         return Verdict(held=None, detail=f"no sandbox could be made: {error}")
     try:
+        lacking = [need for need in check.needs if not getattr(place.capabilities, need)]
+        if lacking:
+            return Verdict(held=None, detail=f"this backend does not offer {', '.join(lacking)}")
         async with asyncio.timeout(3 * EXAM_LIMITS.wall_s):
-            return await check.ask(Trial(place, workspace, outside))
+            return await check.ask(Trial(place, workspace, outside, backend=backend))
     except TimeoutError:
         return Verdict(held=False, detail="the backend did not come back in time")
     except (SandboxError, OSError) as error:

@@ -242,7 +242,7 @@ CHECKS = (
     Check("binary files go in and out", "contract", _binary_file),
     Check("the workspace outlives commands", "contract", _workspace_stays),
     Check("a listing tells kinds and follows no link", "contract", _listing),
-    Check("a missing file is an error", "contract", _missing_file),
+    Check("a missing file is an error", "contract", _missing_file, needs=()),
     Check("cancelling kills the tree", "contract", _cancel),
     Check("commands run side by side", "contract", _concurrent),
     Check("closing kills and is final", "contract", _close),

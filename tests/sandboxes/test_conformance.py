@@ -1,6 +1,8 @@
 """Every registered backend sits the exam; the exam itself must fail where nothing protects."""
 
 import os
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -26,14 +28,17 @@ def backend_called(name: str) -> SandboxBackend:
     return discover()[name]()
 
 
-async def usable(name: str) -> SandboxBackend:
+async def usable(name: str, needs: Sequence[str] = ()) -> SandboxBackend:
     backend = backend_called(name)
     try:
-        await backend.probe()
+        capabilities = await backend.probe()
     except SandboxUnavailableError as error:
         if name == MUST_WORK:
             pytest.fail(f"the default sandbox must work where the tests run: {error}")
         pytest.skip(f"{name} cannot work here: {error}")
+    lacking = [need for need in needs if not getattr(capabilities, need)]
+    if lacking:
+        pytest.skip(f"{name} does not offer {', '.join(lacking)} and says so")
     return backend
 
 
@@ -44,14 +49,14 @@ def shown(check: Check) -> str:
 @pytest.mark.parametrize("name", sorted(discover()))
 @pytest.mark.parametrize("check", CONTRACT, ids=shown)
 async def test_a_backend_keeps_the_contract(name: str, check: Check) -> None:
-    result = await run_check(await usable(name), check)
+    result = await run_check(await usable(name, check.needs), check)
     assert result.held is True, result.detail
 
 
 @pytest.mark.parametrize("name", sorted(set(discover()) - {UNPROTECTED}))
 @pytest.mark.parametrize("check", CONTAINMENT, ids=shown)
 async def test_a_backend_that_isolates_contains(name: str, check: Check) -> None:
-    backend = await usable(name)
+    backend = await usable(name, check.needs)
     if (await backend.probe()).isolation < Isolation.NAMESPACE:
         pytest.skip(f"{name} does not claim to isolate; it promises no containment")
     result = await run_check(backend, check)
@@ -88,6 +93,12 @@ async def test_a_backend_that_makes_nothing_is_not_judged() -> None:
     result = await run_check(broken, CONTRACT[0])
     assert result.held is None
     assert "out of order" in result.detail
+
+
+async def test_what_a_backend_does_not_offer_is_not_tried() -> None:
+    check = replace(CONTRACT[0], needs=("shell", "network_allowlist"))
+    result = await run_check(backend_called(UNPROTECTED), check)
+    assert (result.held, result.detail) == (None, "this backend does not offer network_allowlist")
 
 
 def test_check_names_are_unique() -> None:
