@@ -50,12 +50,13 @@ _DEFAULT_ENV = {
     "TMPDIR": "/tmp",  # noqa: S108 - a private tmpfs inside the sandbox
     "USER": "sandbox",
 }
-# Runs inside: the limits hold for the command only, so it cannot starve its supervisor,
-# which then tells how many processes were left over and the processor time used. Shells name
-# the limit on processes differently; files are counted in blocks of 512 bytes.
+# Runs inside, as the first process there: the limits hold for this shell too, so that code put
+# into it gains nothing. It tells how many processes were left over and the processor time used.
+# Shells name the limit on processes differently; files are counted in blocks of 512 bytes.
 _SUPERVISE = """processes=$1 files=$2 open=$3 cpu=$4 data=$5; shift 5; exec 4>&2 2>/dev/null
-(ulimit -c 0; ulimit -f $files; ulimit -n $open; ulimit -t $cpu; ulimit -d $data
-ulimit -u $processes || ulimit -p $processes; exec "$@" 2>&4 3>&- 4>&-); code=$?
+ulimit -c 0; ulimit -f $files; ulimit -n $open; ulimit -t $cpu; ulimit -d $data
+ulimit -u $processes || ulimit -p $processes
+(exec "$@" 2>&4 3>&- 4>&-); code=$?
 { set -- /proc/[0-9]*; echo $#; times; } >&3; exit $code"""
 _REPORT = 3
 """The descriptor that the script above reports to."""
@@ -149,7 +150,7 @@ def _namespaces(tools: Tools) -> list[str]:
     return [
         *("--unshare-all", "--unshare-user", *optional),
         *("--uid", identity, "--gid", identity, "--cap-drop", "ALL"),
-        *("--die-with-parent", "--new-session", "--hostname", "sandbox"),
+        *("--as-pid-1", "--die-with-parent", "--new-session", "--hostname", "sandbox"),
     ]
 
 

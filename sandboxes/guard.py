@@ -20,8 +20,8 @@ _MOST_PAUSE_S = 0.2
 _SHARE = 10
 """Looking may take one part in this many of the time."""
 _DEATH_S = 5.0
-_OURS = 3
-"""bubblewrap twice and the shell that supervises the command inside."""
+_OURS = 2
+"""bubblewrap and the shell that supervises the command inside."""
 _TIMES = re.compile(rb"(\d+)m([\d.]+)s (\d+)m([\d.]+)s")
 
 
@@ -95,7 +95,7 @@ def parse_report(report: bytes) -> tuple[int, float | None]:
     lines = report.splitlines()
     if not lines or not lines[0].isdigit():
         return 0, None
-    leftover = max(0, min(int(lines[0][:6]), 1 << 20) - 2)
+    leftover = max(0, min(int(lines[0][:6]), 1 << 20) - 1)
     times = [_TIMES.fullmatch(line) for line in lines[1:3]]
     if len(times) < 2 or times[1] is None:
         return leftover, None

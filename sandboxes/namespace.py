@@ -251,7 +251,7 @@ def _result(
         stdout_total=finished.stdout_total,
         stderr_total=finished.stderr_total,
         duration_s=finished.duration_s,
-        cpu_s=cpu_s,
+        cpu_s=None if cpu_s is None else min(cpu_s, finished.duration_s * (os.cpu_count() or 1)),
         peak_memory_bytes=peak,
-        survivors_killed=finished.killed or leftover,
+        survivors_killed=finished.killed or min(leftover, guard.limits.pids),
     )

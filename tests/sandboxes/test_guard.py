@@ -11,7 +11,7 @@ from sandboxes.guard import BubblewrapGuard, parse_report
 
 
 def test_the_report_tells_leftovers_and_processor_time() -> None:
-    report = b"4\n0m0.00s 0m0.01s\n1m2.50s 0m0.25s\n"
+    report = b"3\n0m0.00s 0m0.01s\n1m2.50s 0m0.25s\n"
     assert parse_report(report) == (2, 62.75)
 
 
