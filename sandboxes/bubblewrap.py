@@ -10,8 +10,9 @@ command ends, however it ends, every process it left is killed.
 Not covered: it shares the host's kernel, so a flaw there is a way out; hostile tenants
 need a virtual machine. Processor caches and load are shared. The size of a workspace is
 looked at many times a second, not enforced by the file system, so a fast writer gets past
-its limit before it is killed. Without a control group, memory is watched likewise. What
-`/usr` holds is visible.
+its limit before it is killed. Without a control group, memory is watched likewise, and
+what no process maps (unnamed files, buffers of pipes and sockets) is not counted. What `/usr`
+holds is visible.
 """
 
 import asyncio

@@ -25,6 +25,7 @@ from sandboxes.base import (
     SandboxError,
     SandboxSpec,
 )
+from sandboxes.swapping import remove_tree
 
 Group = Literal["contract", "containment"]
 EXAM_LIMITS = Limits(wall_s=20.0, memory_bytes=256 << 20, disk_bytes=256 << 20)
@@ -111,16 +112,34 @@ async def run_checks(
 def all_checks() -> tuple[Check, ...]:
     """Return the whole exam."""
     from sandboxes import check_containment, check_contract  # noqa: PLC0415 - they import this file
+    from sandboxes.exam import kernel, planted, reach, resources, takeover  # noqa: PLC0415 - see above
 
-    return (*check_contract.CHECKS, *check_containment.CHECKS)
+    return (
+        *check_contract.CHECKS,
+        *check_containment.CHECKS,
+        *reach.CHECKS,
+        *kernel.CHECKS,
+        *takeover.CHECKS,
+        *resources.CHECKS,
+        *planted.CHECKS,
+    )
+
+
+@contextmanager
+def apart() -> Generator[Path]:
+    """Yield a folder that any user may enter, and remove what hostile code made of it."""
+    base = Path(tempfile.mkdtemp(prefix="strop-check-"))
+    try:
+        base.chmod(0o755)
+        yield base
+    finally:
+        remove_tree(base)
 
 
 @contextmanager
 def _ground() -> Generator[tuple[Path, Path]]:
     """Yield the place for a workspace and a folder outside that any user may write."""
-    with tempfile.TemporaryDirectory(prefix="strop-check-") as folder:
-        base = Path(folder)
-        base.chmod(0o755)
+    with apart() as base:
         outside = base / "outside"
         outside.mkdir()
         outside.chmod(0o777)

@@ -3,30 +3,15 @@
 import asyncio
 import os
 import stat
-import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 
 from sandboxes import attacks
-from sandboxes.base import ExecResult, SandboxError, WorkspacePathError
+from sandboxes.base import SandboxError, WorkspacePathError
 from sandboxes.check import EXAM_LIMITS, Check, Trial, Verdict
 from sandboxes.check_contract import HOLD_LOCK, judge, lock_is_free
+from sandboxes.exam.field import TIGHT, bystander, not_leaked, note, served
 
 _MOST_FORKS = 400
-_TIGHT = EXAM_LIMITS.model_copy(
-    update={
-        "memory_bytes": 64 << 20,
-        "disk_bytes": 64 << 20,
-        "file_bytes": 32 << 20,
-        "pids": 32,
-        "wall_s": 10.0,
-    }
-)
-
-
-def _judge_secret(trial: Trial, result: ExecResult) -> Verdict:
-    leaked = trial.secret.encode() in result.stdout + result.stderr
-    return judge(not leaked, "the planted secret came out" if leaked else "no secret came out")
 
 
 async def _shadow(trial: Trial) -> Verdict:
@@ -39,13 +24,13 @@ async def _planted_file(trial: Trial) -> Verdict:
     planted.write_text(trial.secret)
     planted.chmod(0o644)
     result = await trial.python(attacks.READ_FILE, str(planted), trial.outside.name)
-    return _judge_secret(trial, result)
+    return not_leaked(trial, result)
 
 
 async def _planted_environment(trial: Trial) -> Verdict:
-    async with _bystander({"STROP_EXAM_SECRET": trial.secret}):
+    async with bystander({"STROP_EXAM_SECRET": trial.secret}):
         result = await trial.python(attacks.READ_ENVIRONMENTS)
-    return _judge_secret(trial, result)
+    return not_leaked(trial, result)
 
 
 async def _own_environment(trial: Trial) -> Verdict:
@@ -57,22 +42,22 @@ async def _own_environment(trial: Trial) -> Verdict:
 
 async def _tcp(trial: Trial) -> Verdict:
     hits: list[str] = []
-    server = await asyncio.start_server(_note(hits), "127.0.0.1", 0)
+    server = await asyncio.start_server(note(hits), "127.0.0.1", 0)
     async with server:
         port = server.sockets[0].getsockname()[1]
         result = await trial.python(attacks.CONNECT_TCP, str(port))
-        await _served(server, hits, result)
+        await served(hits, result)
     return judge(not hits, f"connections: {len(hits)}, {result.stdout[-80:]!r}")
 
 
 async def _unix_socket(trial: Trial) -> Verdict:
     hits: list[str] = []
     path = trial.outside / "s"
-    server = await asyncio.start_unix_server(_note(hits), path)
+    server = await asyncio.start_unix_server(note(hits), path)
     path.chmod(0o777)
     async with server:
         result = await trial.python(attacks.CONNECT_UNIX, str(path))
-        await _served(server, hits, result)
+        await served(hits, result)
     return judge(not hits, f"connections: {len(hits)}, {result.stdout[-80:]!r}")
 
 
@@ -95,7 +80,7 @@ async def _kernel_settings(trial: Trial) -> Verdict:
 
 
 async def _bystander_killed(trial: Trial) -> Verdict:
-    async with _bystander({}) as process:
+    async with bystander({}) as process:
         await trial.python(attacks.KILL, str(process.pid))
         alive = True
         with suppress(TimeoutError):
@@ -139,30 +124,30 @@ async def _race_in_api(trial: Trial) -> Verdict:
 
 
 async def _fork_bomb(trial: Trial) -> Verdict:
-    result = await trial.python(attacks.FORK, str(_MOST_FORKS), limits=_TIGHT)
+    result = await trial.python(attacks.FORK, str(_MOST_FORKS), limits=TIGHT)
     made = len(result.stdout)
-    return judge(made < _TIGHT.pids + 8, f"{made} processes made, at most {_TIGHT.pids} allowed")
+    return judge(made < TIGHT.pids + 8, f"{made} processes made, at most {TIGHT.pids} allowed")
 
 
 async def _memory_bomb(trial: Trial) -> Verdict:
-    result = await trial.python(attacks.EAT_MEMORY, "1", "192", limits=_TIGHT)
+    result = await trial.python(attacks.EAT_MEMORY, "1", "192", limits=TIGHT)
     return judge(b"ate it all" not in result.stdout, result)
 
 
 async def _memory_of_many(trial: Trial) -> Verdict:
-    result = await trial.python(attacks.EAT_MEMORY, "4", "48", limits=_TIGHT)
+    result = await trial.python(attacks.EAT_MEMORY, "4", "48", limits=TIGHT)
     return judge(b"ate it all" not in result.stdout, result)
 
 
 async def _disk_fill(trial: Trial) -> Verdict:
-    result = await trial.python(attacks.FILL_DISK, "16", "16", limits=_TIGHT)
+    result = await trial.python(attacks.FILL_DISK, "16", "16", limits=TIGHT)
     return judge(b"filled it all" not in result.stdout and result.killed, result)
 
 
 async def _big_file(trial: Trial) -> Verdict:
-    result = await trial.python(attacks.FILL_DISK, "1", "48", limits=_TIGHT)
+    result = await trial.python(attacks.FILL_DISK, "1", "48", limits=TIGHT)
     sizes = [info.size for info in await trial.place.list() if info.kind == "file"]
-    return judge(max(sizes, default=0) <= _TIGHT.file_bytes, result)
+    return judge(max(sizes, default=0) <= TIGHT.file_bytes, result)
 
 
 async def _daemon(trial: Trial) -> Verdict:
@@ -198,44 +183,6 @@ async def _setuid(trial: Trial) -> Verdict:
 def _is_root_setuid(trial: Trial, path: str) -> bool:
     status = (trial.workspace / path).lstat()
     return bool(status.st_mode & stat.S_ISUID) and status.st_uid == 0
-
-
-def _note(
-    hits: list[str],
-) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
-    async def note(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        hits.append("reached")
-        writer.close()
-
-    return note
-
-
-async def _served(_: asyncio.Server, hits: list[str], result: ExecResult) -> None:
-    """Let the loop accept what the attack says it connected to."""
-    for _turn in range(100):
-        if hits or b"connected" not in result.stdout:
-            return
-        await asyncio.sleep(0.01)
-
-
-@asynccontextmanager
-async def _bystander(env: dict[str, str]) -> AsyncGenerator[asyncio.subprocess.Process]:
-    """Run an innocent process of the host for as long as the block."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *("-I", "-S", "-c", "print(flush=True); input()"),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        env=env,
-    )
-    try:
-        if process.stdout is not None:
-            await process.stdout.readline()
-        yield process
-    finally:
-        with suppress(ProcessLookupError):
-            process.kill()
-        await process.communicate()
 
 
 CHECKS = (
