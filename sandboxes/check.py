@@ -112,10 +112,20 @@ async def run_checks(
 def all_checks() -> tuple[Check, ...]:
     """Return the whole exam."""
     from sandboxes import check_containment, check_contract  # noqa: PLC0415 - they import this file
-    from sandboxes.exam import kernel, planted, reach, resources, takeover  # noqa: PLC0415 - see above
+    from sandboxes.exam import (  # noqa: PLC0415 - see above
+        belongings,
+        kernel,
+        planted,
+        reach,
+        resources,
+        streams,
+        takeover,
+    )
 
     return (
         *check_contract.CHECKS,
+        *streams.CHECKS,
+        *belongings.CHECKS,
         *check_containment.CHECKS,
         *reach.CHECKS,
         *kernel.CHECKS,

@@ -107,14 +107,21 @@ async def bystander(
 
 
 @asynccontextmanager
-async def another(trial: Trial) -> AsyncGenerator[tuple[Sandbox, Path]]:
+async def another(
+    trial: Trial, secrets: Mapping[str, str] | None = None
+) -> AsyncGenerator[tuple[Sandbox, Path]]:
     """Make a second sandbox of the same backend, with a workspace of its own."""
     if trial.backend is None:
         msg = "the exam was given no backend to make another sandbox with"
         raise SandboxError(msg)
     with apart() as base:
         workspace = base / "workspace"
-        spec = SandboxSpec(workspace=workspace, limits=EXAM_LIMITS, min_isolation=Isolation.NONE)
+        spec = SandboxSpec(
+            workspace=workspace,
+            secrets=secrets or {},
+            limits=EXAM_LIMITS,
+            min_isolation=Isolation.NONE,
+        )
         place = await trial.backend.create(spec)
         try:
             yield place, workspace
