@@ -2,10 +2,12 @@
 
 Covered: every namespace is new, so there is no network, no host process and no host file
 but a read-only `/usr` and a few public settings; only the workspace at `/work` and 64 MiB
-of scratch space can be written. The command runs without privileges, as a user that is not
-root outside either, behind a system-call filter, with an environment of its own. Memory,
-processes, processor time, open files, file size, output and disk are bounded. When the
-command ends, however it ends, every process it left is killed.
+of scratch space can be written. Hosts that a spec lists are reached through a proxy of this
+process that keeps to the list; ports are exposed to the host on request. The command runs
+without privileges, as a user that is not root outside either, behind a system-call filter,
+with an environment of its own. Memory, processes, processor time, open files, file size,
+output and disk are bounded. When the command ends, however it ends, every process it left
+is killed.
 
 Not covered: it shares the host's kernel, so a flaw there is a way out; hostile tenants
 need a virtual machine. Processor caches and load are shared. The size of a workspace is
@@ -43,6 +45,7 @@ from sandboxes.interpreter import Interpreter, find_interpreter
 from sandboxes.launcher import find_program, make_launcher
 from sandboxes.namespace import Host, NamespaceSandbox
 from sandboxes.places import Places
+from sandboxes.relay_proof import PROOF_NETWORK, is_connected
 from sandboxes.seccomp import build_filter
 
 DEDICATED_USER = 60600
@@ -101,18 +104,19 @@ class BubblewrapBackend:
 
         Raises:
             SandboxUnavailableError: see `probe`.
-            PolicyRefusedError: `spec.min_isolation` is above what namespaces give.
+            PolicyRefusedError: `spec.min_isolation` is above what namespaces give, or hosts are
+                listed and the way to them does not work here.
+            ValueError: the list of hosts says something that cannot be kept to.
         """
-        del watch
         host, capabilities = await self._prove()
-        if spec.network.mode != "none":
-            msg = "bubblewrap lets nothing through to a network yet"
-            raise PolicyRefusedError(msg)
         if spec.min_isolation > capabilities.isolation:
             asked, given = spec.min_isolation.name, capabilities.isolation.name
             msg = f"the spec asks for isolation {asked}, bubblewrap gives {given}"
             raise PolicyRefusedError(msg)
-        return await asyncio.to_thread(NamespaceSandbox, host, spec, capabilities)
+        if spec.network.mode != "none" and not capabilities.network_allowlist:
+            msg = "the spec lists hosts to reach, but bubblewrap cannot connect to them here"
+            raise PolicyRefusedError(msg)
+        return await asyncio.to_thread(NamespaceSandbox, host, spec, capabilities, watch)
 
     async def _prove(self) -> tuple[Host, Capabilities]:
         async with self._lock:
@@ -166,17 +170,25 @@ async def _proven(host: Host) -> Capabilities:
     with tempfile.TemporaryDirectory(prefix="strop-proof-") as folder:
         spec = SandboxSpec(workspace=Path(folder), limits=_PROOF_LIMITS)
         place = await asyncio.to_thread(NamespaceSandbox, host, spec, claimed)
+        linked = spec.model_copy(update={"network": PROOF_NETWORK})
+        other = await asyncio.to_thread(NamespaceSandbox, host, linked, claimed)
         try:
-            result = await place.exec(["python3", "-I", "-c", _PROOF])
+            result, connected = await asyncio.gather(
+                place.exec(["python3", "-I", "-c", _PROOF]), is_connected(other)
+            )
         except (SandboxError, OSError) as error:
             raise SandboxUnavailableError(explain(str(error))) from error
         finally:
-            await place.close()
+            await asyncio.gather(place.close(), other.close())
     missing = _not_held(result)
     if missing:
         msg = f"bubblewrap started, but a command in it did not find {', '.join(missing)}"
         raise SandboxUnavailableError(msg)
-    return claimed
+    if connected:
+        return claimed
+    note = "the relay to the host did not work: no listed hosts can be reached, no ports exposed"
+    weaker = {"network_allowlist": False, "ports": False, "notes": (*claimed.notes, note)}
+    return claimed.model_copy(update=weaker)
 
 
 def _not_held(result: ExecResult) -> list[str]:
@@ -207,5 +219,7 @@ def _claimed(host: Host) -> Capabilities:
         tree_kill=True,
         network_none=True,
         syscall_filter=True,
+        network_allowlist=True,
+        ports=True,
         notes=tuple(notes),
     )

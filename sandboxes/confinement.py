@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from sandboxes import relay
 from sandboxes.base import Limits
 from sandboxes.files import MOUNT_POINT
 from sandboxes.interpreter import Interpreter
@@ -22,6 +23,7 @@ _SCRATCH_BYTES = 64 << 20
 _OPEN_FILES = 1024
 _LINK_FOLDER = "/run/bin"
 _PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
+_PYTHONS = ("/usr/bin/python3", "/usr/local/bin/python3")
 _OUTSIDE_USR = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 _SETTINGS = (
     "/etc/alternatives",
@@ -78,6 +80,7 @@ class View:
     workspace: str
     interpreter: Interpreter
     interpreter_tree: str | None
+    relay: str | None = None
 
 
 @contextmanager
@@ -115,6 +118,7 @@ def confined(
             *_environment(env, view.interpreter),
             *_system(),
             *_python(view),
+            *(("--ro-bind", view.relay, relay.FOLDER) if view.relay else ()),
             *[
                 part
                 for path, text in _MADE_UP.items()
@@ -126,6 +130,13 @@ def confined(
         ]
         packed = b"".join(os.fsencode(option) + b"\0" for option in options)
         yield [tools.bwrap, "--args", readable(packed), "--"]
+
+
+def inner_python(interpreter: Interpreter) -> str:
+    """Return the path of the Python inside."""
+    if interpreter.executable is not None:
+        return f"{_LINK_FOLDER}/python3"
+    return next(path for path in _PYTHONS if Path(path).exists())
 
 
 def supervised(argv: Sequence[str], limits: Limits, *, report: int, tree_memory: bool) -> list[str]:

@@ -36,6 +36,8 @@ class BubblewrapGuard:
     watch_memory: bool
     disk_before: int = 0
     """A workspace that is over its limit already may shrink, but not grow."""
+    helpers: int = 0
+    """Processes inside that are ours beside the supervisor."""
     peak_memory: int = 0
     messages: bytes = field(default=b"", init=False)
 
@@ -64,7 +66,7 @@ class BubblewrapGuard:
         if first is not None and not await wait_for_death(first, _DEATH_S):
             kill_all([first])
             await wait_for_death(first, _DEATH_S)
-        return max(0, len(living) - _OURS)
+        return max(0, len(living) - _OURS - self.helpers)
 
     def is_over(self, usage: int) -> bool:
         """Return whether `usage` is over the limit and more than before the command."""
@@ -90,12 +92,12 @@ class BubblewrapGuard:
         return held > self.limits.memory_bytes
 
 
-def parse_report(report: bytes) -> tuple[int, float | None]:
+def parse_report(report: bytes, helpers: int = 0) -> tuple[int, float | None]:
     """Return leftover processes and processor seconds from the supervisor's last words."""
     lines = report.splitlines()
     if not lines or not lines[0].isdigit():
         return 0, None
-    leftover = max(0, min(int(lines[0][:6]), 1 << 20) - 1)
+    leftover = max(0, min(int(lines[0][:6]), 1 << 20) - 1 - helpers)
     times = [_TIMES.fullmatch(line) for line in lines[1:3]]
     if len(times) < 2 or times[1] is None:
         return leftover, None

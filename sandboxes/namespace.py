@@ -16,15 +16,17 @@ from sandboxes.base import (
     PolicyRefusedError,
     SandboxError,
     SandboxSpec,
+    Watch,
 )
 from sandboxes.command import Command, communicate
-from sandboxes.confinement import Tools, View, confined, supervised
+from sandboxes.confinement import Tools, View, confined, inner_python, supervised
 from sandboxes.files import Workspace
 from sandboxes.guard import BubblewrapGuard, parse_report
 from sandboxes.interpreter import Interpreter
 from sandboxes.launcher import Launcher, Mounts, Passed
 from sandboxes.places import Place, Places
 from sandboxes.process import Child, Finished, Live
+from sandboxes.relay import Line, Relay
 from sandboxes.running import Running
 from sandboxes.secrets import Blot, resolve
 from sandboxes.workspace_files import HostFiles
@@ -51,13 +53,20 @@ class Host:
 class NamespaceSandbox(HostFiles):
     """Runs commands through bubblewrap and reaches the workspace from outside."""
 
-    def __init__(self, host: Host, spec: SandboxSpec, capabilities: Capabilities) -> None:
+    def __init__(
+        self,
+        host: Host,
+        spec: SandboxSpec,
+        capabilities: Capabilities,
+        watch: Watch | None = None,
+    ) -> None:
         """Open the workspace of `spec`, making the folder."""
         self._path = spec.workspace.absolute()
         super().__init__(Workspace(self._path, owner=host.launcher.user), Running())
         self._host = host
         self._spec = spec
         self._capabilities = capabilities
+        self._relay = Relay(spec.network, watch, owner=host.launcher.user)
         self._disk_before = 0
 
     @property
@@ -93,25 +102,46 @@ class NamespaceSandbox(HostFiles):
 
         Raises:
             SandboxError: bubblewrap failed.
-            ValueError: `argv` or `env` cannot be passed to a program.
-            PolicyRefusedError: ports are asked for.
+            ValueError: `argv` or `env` cannot be passed to a program, or there is no such port.
+            PolicyRefusedError: ports are asked for and cannot be exposed here.
         """
         check_argv(argv)
-        if ports:
-            msg = "bubblewrap exposes no ports"
+        if ports and not self._capabilities.ports:
+            msg = "bubblewrap cannot expose ports here; its probe tells why"
             raise PolicyRefusedError(msg)
         secrets = resolve(self._spec.secrets)
         self._blot = Blot(secrets)
         merged = {**self._spec.env, **secrets, **(env or {})}
         bounds = limits or self._spec.limits
-        return await self._running.start(partial(self._start, argv, merged, bounds))
+        return await self._running.start(partial(self._start, argv, merged, bounds, ports))
 
     async def close(self) -> None:
         """Kill what still runs; the workspace stays. May be called twice."""
         if await self._running.close():
+            await self._relay.close()
             self._files.close()
 
-    async def _start(self, argv: Sequence[str], env: Mapping[str, str], limits: Limits) -> Command:
+    async def _start(
+        self, argv: Sequence[str], env: Mapping[str, str], limits: Limits, ports: Sequence[int]
+    ) -> Command:
+        line = await self._connected(ports)
+        try:
+            return await self._started(argv, env, limits, line)
+        except BaseException:
+            if line is not None:
+                await line.close()
+            raise
+
+    async def _connected(self, ports: Sequence[int]) -> Line | None:
+        try:
+            return await self._relay.line(ports)
+        except OSError as error:
+            msg = f"the sockets that connect the sandbox could not be made: {error}"
+            raise SandboxError(msg) from error
+
+    async def _started(
+        self, argv: Sequence[str], env: Mapping[str, str], limits: Limits, line: Line | None
+    ) -> Command:
         place = self._host.places.take(limits)
         told = _Told(self._host.launcher.user)
         guard = BubblewrapGuard(
@@ -120,16 +150,18 @@ class NamespaceSandbox(HostFiles):
             status=told.status,
             watch_memory=place.group is None,
             disk_before=self._disk_before,
+            helpers=0 if line is None else 1,
         )
         try:
-            child = await self._launched(place, told, argv, env, limits)
+            child = await self._launched(place, told, argv, env, limits, line)
         except BaseException:
             told.close()
             place.slot.close()
             self._host.places.give(place)
             raise
-        conclude = partial(self._conclude, place=place, told=told, guard=guard)
-        return Command(Live(child, limits, guard, self._blot), conclude)
+        conclude = partial(self._conclude, place=place, told=told, guard=guard, line=line)
+        live = Live(child, limits, guard, self._blot)
+        return Command(live, conclude, line.addresses if line else None)
 
     async def _launched(
         self,
@@ -138,11 +170,15 @@ class NamespaceSandbox(HostFiles):
         argv: Sequence[str],
         env: Mapping[str, str],
         limits: Limits,
+        line: Line | None,
     ) -> Child:
         passed = Passed()
         report, status = passed.add(told.report_end), passed.add(told.status_end)
-        view, mounts = self._view()
+        view, mounts = self._view(line)
         inner = supervised(argv, limits, report=report, tree_memory=place.group is not None)
+        if line is not None:
+            inner = [inner_python(self._host.interpreter), *line.prefix, *inner]
+            env = {**line.env, **env}
         with confined(
             self._host.tools, view, passed, env=env, program=self._host.program, status=status
         ) as start:
@@ -152,7 +188,13 @@ class NamespaceSandbox(HostFiles):
         return child
 
     async def _conclude(
-        self, finished: Finished, *, place: Place, told: "_Told", guard: BubblewrapGuard
+        self,
+        finished: Finished,
+        *,
+        place: Place,
+        told: "_Told",
+        guard: BubblewrapGuard,
+        line: Line | None,
     ) -> ExecResult:
         try:
             report = told.read_report()
@@ -161,18 +203,24 @@ class NamespaceSandbox(HostFiles):
         finally:
             told.close()
             self._host.places.give(place)
+            if line is not None:
+                await line.close()
         self._disk_before = await asyncio.to_thread(self._files.usage)
         over = guard.is_over(self._disk_before)
         return _result(finished, guard, report, oom=oom, over=over, peak=peak)
 
-    def _view(self) -> tuple[View, Mounts]:
+    def _view(self, line: Line | None) -> tuple[View, Mounts]:
         launcher, interpreter = self._host.launcher, self._host.interpreter
         workspace, mounts = launcher.see("work", self._path)
         tree: str | None = None
         if interpreter.tree is not None:
             tree, more = launcher.see("python", interpreter.tree)
             mounts = (*mounts, *more)
-        return View(workspace, interpreter, tree), mounts
+        relay: str | None = None
+        if line is not None:
+            relay, more = launcher.see("control", self._relay.folder)
+            mounts = (*mounts, *more)
+        return View(workspace, interpreter, tree, relay), mounts
 
 
 class _Told:
@@ -230,7 +278,7 @@ def _result(
         detail = finished.stderr.decode(errors="replace").strip()[:2000]
         msg = f"bubblewrap failed before or while the command ran: {detail or 'no message'}"
         raise SandboxError(msg)
-    leftover, cpu_s = parse_report(report)
+    leftover, cpu_s = parse_report(report, guard.helpers)
     outcome = finished.outcome
     number: int | None = None
     if outcome is None and oom and code != 0:

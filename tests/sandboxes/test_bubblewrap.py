@@ -73,6 +73,8 @@ async def test_the_probe_proves_what_it_claims() -> None:
     assert capabilities.network_none
     assert capabilities.syscall_filter
     assert capabilities.tree_kill
+    assert capabilities.network_allowlist
+    assert capabilities.ports
     assert capabilities.tree_memory or capabilities.notes
 
 

@@ -1,0 +1,184 @@
+"""Stand between a command in a sandbox and the sockets that the host shows it.
+
+Runs inside a sandbox, where there is no network and only the standard library is sure to be
+there: what connects to a port of `127.0.0.1` is carried to the Unix socket of the host's proxy,
+and what the host sends for an exposed port is carried to that port. Started by
+`sandboxes.relay` as `relay_inside.py PROXY PORTS COMMAND...`, where a `-` stands for a socket that
+is not there; it begins to listen, leaves a process behind that carries, and becomes the command.
+"""
+
+import os
+import select
+import socket
+import sys
+from contextlib import suppress
+
+HOST, PORT = "127.0.0.1", 3128
+NONE = "-"
+_PIECE = 1 << 16
+_WAIT_S = 5.0
+_MOST = 128
+_LAST_DESCRIPTOR = 1 << 16
+
+
+class Pair:
+    """Two connections of which each gets what the other sends."""
+
+    def __init__(self, one: socket.socket, other: socket.socket) -> None:
+        self.peers = {one: other, other: one}
+        self.unsent = {one: b"", other: b""}
+        self.ended: set[socket.socket] = set()
+        for end in self.peers:
+            end.setblocking(False)
+
+    def interest(self, end: socket.socket) -> int:
+        """Return what `poll` is to wait for at one end."""
+        reading = end not in self.ended and not self.unsent[self.peers[end]]
+        return (select.POLLIN if reading else 0) | (select.POLLOUT if self.unsent[end] else 0)
+
+    def move(self, end: socket.socket) -> bool:
+        """Carry what can be carried from and to one end; return whether the pair still lives."""
+        peer = self.peers[end]
+        try:
+            with suppress(BlockingIOError):
+                self._flush(end)
+            if end not in self.ended and not self.unsent[peer]:
+                with suppress(BlockingIOError):
+                    self._read(end, peer)
+        except OSError:
+            return False
+        return len(self.ended) < len(self.peers) or any(self.unsent.values())
+
+    def _read(self, end: socket.socket, peer: socket.socket) -> None:
+        piece = end.recv(_PIECE)
+        if piece:
+            self.unsent[peer] = piece
+        else:
+            self.ended.add(end)
+        self._flush(peer)
+
+    def _flush(self, end: socket.socket) -> None:
+        while self.unsent[end]:
+            self.unsent[end] = self.unsent[end][end.send(self.unsent[end]) :]
+        if self.peers[end] in self.ended:
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_WR)
+
+    def close(self) -> None:
+        """Close both ends."""
+        for end in self.peers:
+            end.close()
+
+
+class Carrier:
+    """Everything that is open, and what is to happen with each."""
+
+    def __init__(self, proxy: str, ports: str) -> None:
+        self._proxy, self._ports = proxy, ports
+        self._pairs: dict[int, tuple[Pair, socket.socket]] = {}
+        self._poll = select.poll()
+        self._listener: socket.socket | None = None
+        self._control: socket.socket | None = None
+        self._orders = b""
+        if proxy != NONE:
+            self._listener = socket.create_server((HOST, PORT), backlog=_MOST)
+            self._poll.register(self._listener, select.POLLIN)
+        if ports != NONE:
+            self._control = _connected(ports)
+            self._control.sendall(b"control\n")
+            self._poll.register(self._control, select.POLLIN)
+
+    def run(self) -> None:
+        """Carry until killed."""
+        while True:
+            for descriptor, _ in self._poll.poll():
+                if self._listener is not None and descriptor == self._listener.fileno():
+                    self._accept(self._listener)
+                elif self._control is not None and descriptor == self._control.fileno():
+                    self._obey(self._control)
+                elif descriptor in self._pairs:
+                    self._move(*self._pairs[descriptor])
+
+    def _accept(self, listener: socket.socket) -> None:
+        with suppress(OSError):
+            client, _ = listener.accept()
+            if len(self._pairs) >= 2 * _MOST:
+                client.close()
+                return
+            try:
+                self._join(client, _connected(self._proxy))
+            except OSError:
+                client.close()
+
+    def _obey(self, control: socket.socket) -> None:
+        """Open what the host asks for: lines of a port and a number for the connection."""
+        more = control.recv(_PIECE)
+        *lines, self._orders = (self._orders + more).split(b"\n")
+        for line in lines:
+            port, _, number = line.partition(b" ")
+            with suppress(OSError):
+                outward = _connected(self._ports)
+                outward.sendall(number + b"\n")
+                try:
+                    self._join(outward, socket.create_connection((HOST, int(port)), _WAIT_S))
+                except OSError:
+                    outward.close()
+        if not more:
+            self._poll.unregister(control)
+            control.close()
+            self._control = None
+
+    def _join(self, one: socket.socket, other: socket.socket) -> None:
+        pair = Pair(one, other)
+        for end in pair.peers:
+            self._pairs[end.fileno()] = (pair, end)
+            self._poll.register(end, pair.interest(end))
+
+    def _move(self, pair: Pair, end: socket.socket) -> None:
+        lives = pair.move(end)
+        for each in pair.peers:
+            interest = pair.interest(each) if lives else 0
+            if interest:
+                self._poll.register(each, interest)
+                continue
+            # A closed end is told of again and again, even to who wants to hear nothing.
+            with suppress(KeyError):
+                self._poll.unregister(each)
+            if not lives:
+                del self._pairs[each.fileno()]
+        if not lives:
+            pair.close()
+
+
+def _connected(path: str) -> socket.socket:
+    end = socket.socket(socket.AF_UNIX)
+    end.settimeout(_WAIT_S)
+    try:
+        end.connect(path)
+    except OSError:
+        end.close()
+        raise
+    return end
+
+
+def main(proxy: str, ports: str, argv: list[str]) -> None:
+    """Begin to listen, leave a carrier behind and become the command."""
+    carrier = Carrier(proxy, ports)
+    if os.fork() == 0:
+        if os.fork() == 0:  # so that the command has no child it did not start
+            _let_go_of(0, 1, 2, 3)
+            carrier.run()
+        os._exit(0)
+    os.wait()
+    os.closerange(4, _LAST_DESCRIPTOR)
+    os.execvp(argv[0], argv)  # noqa: S606 - what it is for
+
+
+def _let_go_of(*descriptors: int) -> None:
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for descriptor in descriptors:
+        os.dup2(nowhere, descriptor)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], sys.argv[3:])
