@@ -20,7 +20,7 @@ from memory.memory import Memory
 from memory.records import RecallQuery
 from models.base import ModelError
 from models.messages import Frozen
-from sandboxes.base import SandboxError
+from sandboxes.base import SandboxError, SandboxUnavailableError
 
 
 class Check(Frozen):
@@ -102,6 +102,12 @@ class Checks:
     async def _sandbox(self) -> Check:
         async def look() -> str:
             selected = await self.sandboxes.selected()
+            if self.sandboxes.network.domains and not selected.capabilities.network_allowlist:
+                msg = (
+                    f"STROP_SANDBOX_HOSTS is set, but {selected.name} cannot let listed hosts "
+                    "through here, so no task can run; unset it or choose another STROP_SANDBOX"
+                )
+                raise SandboxUnavailableError(msg)
             notes = " ".join(selected.capabilities.notes)
             return f"{selected.name}: {selected.reason}. {notes}".strip()
 

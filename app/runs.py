@@ -15,6 +15,7 @@ from agents.run import AgentRuntime, Policy, RunContext, RunEnd, RunWaits, ask_p
 from agents.state import RunLimits, TaskSpec
 from app.db import claims, endings, waits
 from app.db.records import Claim, Phase, TaskRow
+from app.egress import EgressEvents
 from app.errors import Fenced
 from app.fences import Fences
 from app.files import artifact_views, place_files
@@ -28,7 +29,7 @@ from app.wakes import Wakes
 from memory.database import Database
 from models.base import ModelError
 from models.messages import JsonObject
-from sandboxes.base import Isolation, SandboxBackend, SandboxError, SandboxSpec
+from sandboxes.base import Isolation, Network, SandboxBackend, SandboxError, SandboxSpec
 from tools.base import AnyTool, ToolContext
 
 _LOG = logging.getLogger(__name__)
@@ -56,6 +57,10 @@ class Parts:
     enqueue: claims.Enqueue
     """Queues what is to be done next, in the transaction that says so."""
     allowed_hosts: tuple[str, ...] = ()
+    network: Network = field(default_factory=Network)
+    """What commands in the sandbox may reach."""
+    secrets: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Granted to commands in the sandbox, by reference."""
     policy: Policy = field(default_factory=Policy)
     """The operator's rules for approvals."""
     namespace_rules: NamespaceRules = no_rules
@@ -192,7 +197,8 @@ class RunWorker:
         relay = Relay(recorder)
         model = await parts.models.get(task.model, on_event=relay)
         workspace = await asyncio.to_thread(place_files, parts.home, task.id, task.files)
-        sandbox = await (await parts.backend()).create(self._spec(claim, workspace))
+        watch = EgressEvents(relay)
+        sandbox = await (await parts.backend()).create(self._spec(claim, workspace), watch=watch)
         relaying = asyncio.create_task(relay.run())
         try:
             context = ToolContext(
@@ -208,13 +214,17 @@ class RunWorker:
                 policies=policies,
             )
         finally:
+            await asyncio.gather(sandbox.close(), return_exceptions=True)
+            watch.close()
             relay.close()
-            await asyncio.gather(relaying, sandbox.close(), return_exceptions=True)
+            await asyncio.gather(relaying, return_exceptions=True)
 
     def _spec(self, claim: Claim, workspace: Path) -> SandboxSpec:
         return SandboxSpec(
             workspace=workspace,
             min_isolation=self._parts.min_isolation,
+            network=self._parts.network,
+            secrets=self._parts.secrets,
             labels={"task": claim.task_id, "run": claim.run_id},
         )
 

@@ -3,7 +3,7 @@
 import asyncio
 
 from app.settings import Settings
-from sandboxes.base import Isolation, SandboxBackend
+from sandboxes.base import Isolation, Network, SandboxBackend
 from sandboxes.selection import AUTO, Selected, select
 
 
@@ -22,6 +22,12 @@ class SandboxDesk:
         if said:
             return Isolation[said.upper()]
         return Isolation.NAMESPACE if self._settings.sandbox == AUTO else Isolation.NONE
+
+    @property
+    def network(self) -> Network:
+        """What the commands of tasks may reach."""
+        hosts = self._settings.sandbox_hosts
+        return Network(mode="allowlist", domains=hosts) if hosts else Network()
 
     @property
     def options(self) -> dict[str, str]:

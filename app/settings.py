@@ -12,13 +12,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PrivateAttr, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from agents.approvals import Policy
 from agents.state import RunLimits
 from app.errors import SettingsError
 from models.messages import Frozen
+from sandboxes.egress.rules import parse_rules
 
 PREFIX = "STROP_"
 FILE_NAME = "strop.toml"
@@ -30,9 +31,11 @@ _BACKENDS_WITH_OPTIONS = ("docker_", "kubernetes_")
 
 def _listed(value: object) -> object:
     """Split text at commas, so that a variable can hold several names."""
-    if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-    return value
+    return _parts(value) if isinstance(value, str) else value
+
+
+def _parts(value: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in value.split(",") if part.strip())
 
 
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
@@ -44,13 +47,36 @@ def _bounds(value: object) -> object:
         return {EVERY_MODEL: value}
     if not isinstance(value, str):
         return value
-    parts = [part.strip() for part in value.split(",") if part.strip()]
-    named = [part.rpartition("=") for part in parts]
+    named = [part.rpartition("=") for part in _parts(value)]
     return {name.strip() or EVERY_MODEL: bound.strip() for name, _, bound in named}
 
 
 Bounds = Annotated[
     dict[str, Annotated[int, Field(gt=0, le=1000)]], NoDecode, BeforeValidator(_bounds)
+]
+
+
+def _granted(value: object) -> object:
+    """Read `TOKEN=env:GITHUB_TOKEN, KEY=file:/etc/key` as references by name."""
+    if not isinstance(value, str):
+        return value
+    named = [part.partition("=") for part in _parts(value)]
+    return {name.strip(): reference.strip() for name, _, reference in named}
+
+
+def _kept_to(hosts: tuple[str, ...]) -> tuple[str, ...]:
+    parse_rules(hosts)
+    return hosts
+
+
+Hosts = Annotated[Names, AfterValidator(_kept_to)]
+Grants = Annotated[
+    dict[
+        Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")],
+        Annotated[str, Field(pattern="^(env|file):.+$")],
+    ],
+    NoDecode,
+    BeforeValidator(_granted),
 ]
 
 
@@ -163,6 +189,10 @@ class Settings(BaseSettings):
         "", "none", "interpreter", "process", "namespace", "userkernel", "vm"
     ] = ""
     """Weakest sandbox taken; empty for `namespace`, or for whatever a sandbox named here gives."""
+    sandbox_hosts: Hosts = ()
+    """Hosts that commands in a task's sandbox may reach, such as `pypi.org` or `*.example.org`."""
+    sandbox_secrets: Grants = Field(default_factory=dict[str, str])
+    """Variables that commands in a sandbox get by reference: `TOKEN=env:NAME, KEY=file:PATH`."""
     otlp_endpoint: str = ""
     """Collector of traces over OTLP/HTTP, such as `http://localhost:4318`; empty for none."""
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")

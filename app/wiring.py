@@ -312,6 +312,8 @@ class _LazyWorker:
             models=ports.models,
             backend=ports.sandboxes.backend,
             min_isolation=ports.sandboxes.min_isolation,
+            network=ports.sandboxes.network,
+            secrets=ports.settings.sandbox_secrets,
             tools=discover(ports.settings.plugins),
             limits=ports.settings.limits(),
             enqueue=ports.turns.enqueue,

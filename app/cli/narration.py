@@ -98,6 +98,18 @@ def _approval(data: Data) -> list[str]:
     return [f"{data.get('tool', '?')}: {data.get('status', '?')} by a person"]
 
 
+def _egress(data: Data) -> list[str]:
+    place = f"{data.get('host') or '?'}:{data.get('port', 0)}"
+    if data.get("allowed"):
+        return [f"  the sandbox reached {one_line(place)} ({one_line(data.get('method', ''))})"]
+    return [f"  the sandbox was kept from {one_line(place)}: {one_line(data.get('reason', ''))}"]
+
+
+def _more_egress(data: Data) -> list[str]:
+    allowed, refused = data.get("allowed", 0), data.get("refused", 0)
+    return [f"  the sandbox made more connections: {allowed} allowed, {refused} refused"]
+
+
 _TELLERS: dict[str, Callable[[Data], list[str]]] = {
     "task": _task,
     "recall": _recall,
@@ -107,6 +119,8 @@ _TELLERS: dict[str, Callable[[Data], list[str]]] = {
     "model_retry": _retry,
     "model_fallback": _fallback,
     "model_queued": _queued,
+    "egress": _egress,
+    "egress_more": _more_egress,
     "review": _review,
     "question": lambda data: [f"question: {one_line(data.get('text', ''), 500)}"],
     "learned": _learned,

@@ -143,3 +143,31 @@ def test_a_bound_that_is_no_number_is_refused(
     monkeypatch.setenv("STROP_MODEL_CONCURRENCY", written)
     with pytest.raises(SettingsError, match="STROP_MODEL_CONCURRENCY"):
         load_settings(directory=tmp_path)
+
+
+def test_hosts_and_secrets_of_sandboxes_are_lists_in_one_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STROP_SANDBOX_HOSTS", "*.example.org, 127.0.0.1:8080")
+    monkeypatch.setenv("STROP_SANDBOX_SECRETS", "TOKEN=env:GITHUB_TOKEN, KEY=file:/etc/a=b")
+    settings = load_settings(directory=tmp_path)
+    assert settings.sandbox_hosts == ("*.example.org", "127.0.0.1:8080")
+    assert settings.sandbox_secrets == {"TOKEN": "env:GITHUB_TOKEN", "KEY": "file:/etc/a=b"}
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("STROP_SANDBOX_HOSTS", "http://example.org"),
+        ("STROP_SANDBOX_HOSTS", "10.0.0.1"),
+        ("STROP_SANDBOX_SECRETS", "TOKEN"),
+        ("STROP_SANDBOX_SECRETS", "TOKEN=hunter2"),
+        ("STROP_SANDBOX_SECRETS", "A B=env:X"),
+    ],
+)
+def test_hosts_and_secrets_that_cannot_be_meant_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError, match=variable):
+        load_settings(directory=tmp_path)

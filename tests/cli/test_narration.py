@@ -28,6 +28,9 @@ STORY: list[tuple[str, dict[str, Any]]] = [
     ("model_retry", {"model": "m", "error": "429"}),
     ("model_fallback", {"model": "m", "error": "gone"}),
     ("model_queued", {"model": "m", "waited_s": 12.34, "bound": 2}),
+    ("egress", {"host": "a.test", "port": 443, "method": "CONNECT", "allowed": True}),
+    ("egress", {"host": "", "port": 0, "allowed": False, "reason": "bad_request: no\nsuch"}),
+    ("egress_more", {"allowed": 3, "refused": 4}),
     ("question", {"text": "Which file?"}),
     ("review", {"accepted": False, "score": 0.2, "feedback": "no figure"}),
     ("review", {"accepted": True, "score": 1.0}),
@@ -62,6 +65,9 @@ new plan:
   the model m is asked again: 429
   going on without the model m: gone
   waited 12 s for a place at m
+  the sandbox reached a.test:443 (CONNECT)
+  the sandbox was kept from ?:0: bad_request: no such
+  the sandbox made more connections: 3 allowed, 4 refused
 question: Which file?
 answer refused (score 0.20): no figure
 answer accepted (score 1.00)

@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 from asyncio import StreamReader, StreamWriter
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,13 +33,6 @@ def in_records(hello: bytes, size: int) -> bytes:
     message = hello[5:]
     parts = [message[at : at + size] for at in range(0, len(message), size)]
     return b"".join(hello[:3] + len(part).to_bytes(2, "big") + part for part in parts)
-
-
-async def until(done: Callable[[], bool], limit_s: float = 20.0) -> None:
-    """Wait until something holds that another task brings about."""
-    async with asyncio.timeout(limit_s):
-        while not done():  # noqa: ASYNC110 - what is waited for has no event
-            await asyncio.sleep(0.002)
 
 
 @dataclass

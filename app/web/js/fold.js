@@ -100,6 +100,18 @@ const FOLDERS = {
   model_queued(state) {
     state.activity = "Waited for a place at the model";
   },
+  egress(state, data, event) {
+    const place = `${data.host || "?"}:${data.port ?? 0}`;
+    const key = `egress-${place}-${data.allowed ? "allowed" : data.reason}`;
+    const times = (state.byKey.get(key)?.data.times ?? 0) + 1;
+    const text = [place, data.allowed ? "" : data.reason, times > 1 ? `${times} times` : ""].filter(Boolean).join(", ");
+    if (data.allowed) put(state, key, "note", event, { title: "Reached from the sandbox", text, times });
+    else put(state, key, "trouble", event, { title: "The sandbox was kept from a host", text, times });
+  },
+  egress_more(state, data, event) {
+    const text = `${data.allowed} allowed, ${data.refused} refused`;
+    put(state, `egress-${event.seq}`, "note", event, { title: "More connections from the sandbox", text });
+  },
   approval(state, data, event) {
     const known = state.byKey.get(`approval-${data.id}`);
     put(state, `approval-${data.id}`, "approval", event, { ...(known?.data ?? {}), ...data });

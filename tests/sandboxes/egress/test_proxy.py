@@ -9,7 +9,8 @@ import pytest
 from sandboxes.base import Egress, Network
 from sandboxes.egress.proxy import EgressProxy
 from sandboxes.egress.session import Bounds
-from tests.support.egress import PUBLIC, FakeNetwork, Way, client_hello, in_records, until, way_out
+from tests.support.egress import PUBLIC, FakeNetwork, Way, client_hello, in_records, way_out
+from tests.support.service import until
 
 pytestmark = pytest.mark.anyio
 
