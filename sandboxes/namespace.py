@@ -175,10 +175,11 @@ class NamespaceSandbox(HostFiles):
         passed = Passed()
         report, status = passed.add(told.report_end), passed.add(told.status_end)
         view, mounts = self._view(line)
-        inner = supervised(argv, limits, report=report, tree_memory=place.group is not None)
         if line is not None:
-            inner = [inner_python(self._host.interpreter), *line.prefix, *inner]
+            argv = [inner_python(self._host.interpreter), *line.prefix, *argv]
             env = {**line.env, **env}
+            limits = limits.model_copy(update={"pids": limits.pids + 1})
+        inner = supervised(argv, limits, report=report, tree_memory=place.group is not None)
         with confined(
             self._host.tools, view, passed, env=env, program=self._host.program, status=status
         ) as start:

@@ -9,6 +9,7 @@ is not there; it begins to listen, leaves a process behind that carries, and bec
 
 import os
 import select
+import signal
 import socket
 import sys
 from contextlib import suppress
@@ -18,7 +19,8 @@ NONE = "-"
 _PIECE = 1 << 16
 _WAIT_S = 5.0
 _MOST = 128
-_LAST_DESCRIPTOR = 1 << 16
+_MISSING, _NOT_RUN = 127, 126
+"""What a shell would exit with."""
 
 
 class Pair:
@@ -166,12 +168,17 @@ def main(proxy: str, ports: str, argv: list[str]) -> None:
     carrier = Carrier(proxy, ports)
     if os.fork() == 0:
         if os.fork() == 0:  # so that the command has no child it did not start
-            _let_go_of(0, 1, 2, 3)
+            _let_go_of(0, 1, 2)
             carrier.run()
         os._exit(0)
     os.wait()
-    os.closerange(4, _LAST_DESCRIPTOR)
-    os.execvp(argv[0], argv)  # noqa: S606 - what it is for
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them
+        signal.signal(number, signal.SIG_DFL)
+    try:
+        os.execvp(argv[0], argv)  # noqa: S606 - what it is for
+    except OSError as error:
+        sys.stderr.write(f"{argv[0]}: {error.strerror}\n")
+        sys.exit(_MISSING if isinstance(error, FileNotFoundError) else _NOT_RUN)
 
 
 def _let_go_of(*descriptors: int) -> None:

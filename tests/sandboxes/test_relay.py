@@ -1,5 +1,6 @@
 import asyncio
 import os
+import signal
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -33,14 +34,14 @@ while True:
         client.sendall(piece)
     client.close()
 """
+PYTHON_IGNORES = 1 << (signal.SIGPIPE - 1) | 1 << (signal.SIGXFSZ - 1)
 KILL_THE_RELAY = """
 import os, signal
-for name in os.listdir("/proc"):
-    if not name.isdigit() or name == "1":
-        continue
-    if b"rel" b"ay.py" in open(f"/proc/{name}/cmdline", "rb").read():
-        os.kill(int(name), signal.SIGKILL)
-        print("killed")
+for name in filter(str.isdigit, os.listdir("/proc")):
+    with open(f"/proc/{name}/cmdline", "rb") as file:
+        if file.read().split(b"\\0")[3:4] == [b"/run/strop/relay.py"]:
+            os.kill(int(name), signal.SIGKILL)
+            print("killed")
 """
 
 
@@ -156,6 +157,24 @@ async def test_a_command_that_kills_the_relay_has_cut_itself_off(
     assert result.stdout.splitlines() == [b"killed", b"[Errno 111] Connection refused"]
     assert again.stdout == b"5\n"
     assert len(told) == 1
+
+
+async def test_a_command_behind_the_relay_is_as_it_would_be_without_it(
+    backend: BubblewrapBackend, tmp_path: Path
+) -> None:
+    (tmp_path / "ws").mkdir()
+    (tmp_path / "ws" / "plain").write_text("no program")
+    async with sandbox_on(backend, tmp_path / "ws", "listed.test") as (place, _):
+        missing = await place.exec(["no-such-program"])
+        unfit = await place.exec(["/work/plain"])
+        looked = await place.exec(
+            ["sh", "-c", "ls /proc/$$/fd; grep SigIgn /proc/$$/status; ulimit -n; wait"]
+        )
+    assert (missing.exit_code, unfit.exit_code) == (127, 126)
+    assert b"no-such-program" in missing.stderr
+    zero, one, two, _, ignored, files = looked.stdout.split()
+    assert (zero, one, two, files) == (b"0", b"1", b"2", b"1024")
+    assert int(ignored, 16) & PYTHON_IGNORES == 0
 
 
 async def test_an_exposed_port_is_reached_from_the_host_until_the_command_ends(
