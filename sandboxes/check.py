@@ -115,6 +115,7 @@ def all_checks() -> tuple[Check, ...]:
     from sandboxes.exam import (  # noqa: PLC0415 - see above
         belongings,
         kernel,
+        network,
         planted,
         reach,
         resources,
@@ -132,6 +133,7 @@ def all_checks() -> tuple[Check, ...]:
         *takeover.CHECKS,
         *resources.CHECKS,
         *planted.CHECKS,
+        *network.CHECKS,
     )
 
 
