@@ -193,6 +193,12 @@ class Settings(BaseSettings):
     """Hosts that commands in a task's sandbox may reach, such as `pypi.org` or `*.example.org`."""
     sandbox_secrets: Grants = Field(default_factory=dict[str, str])
     """Variables that commands in a sandbox get by reference: `TOKEN=env:NAME, KEY=file:PATH`."""
+    docker_host: str = "unix:///var/run/docker.sock"
+    """The engine of docker sandboxes; on this machine, because they see folders of it."""
+    docker_image: str = "strop-sandbox"
+    """What docker sandboxes show as their system; anything with Python 3."""
+    docker_runtime: str = ""
+    """Such as `runsc`, which is taken by itself where the engine has it."""
     otlp_endpoint: str = ""
     """Collector of traces over OTLP/HTTP, such as `http://localhost:4318`; empty for none."""
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")

@@ -60,6 +60,22 @@ postgres_server() { # its programs only: the tests start servers of their own
     debian_package postgres postgresql "the database server that tests run beside SQLite"
 }
 
+docker_engine() { # its programs only: the tests start an engine of their own, and stop it
+    if [ "$(id -u)" -eq 0 ] && [ ! -e /usr/sbin/policy-rc.d ] && ! command -v dockerd >/dev/null 2>&1; then
+        printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d # no service of it is started
+        chmod 755 /usr/sbin/policy-rc.d
+        debian_package dockerd docker.io "the engine that tests run docker sandboxes in; not started"
+        rm -f /usr/sbin/policy-rc.d
+    else
+        debian_package dockerd docker.io "the engine that tests run docker sandboxes in"
+    fi
+    debian_package debootstrap debootstrap "makes the image of docker sandboxes from Debian packages"
+    if [ "$(id -u)" -eq 0 ] && command -v debootstrap >/dev/null 2>&1; then
+        sh scripts/sandbox_base.sh >/dev/null ||
+            say "the image of docker sandboxes could not be made; their tests will be skipped and say so"
+    fi
+}
+
 get_uv() {
     [ -x .tools/bin/uv ] && .tools/bin/uv --version >/dev/null 2>&1 && return 0
     "$PYTHON" -m pip --version >/dev/null 2>&1 ||
@@ -115,5 +131,6 @@ up_to_date "$MODE" || install
 debian_package bwrap bubblewrap "the sandbox that all code and shell commands run in"
 if [ "$MODE" = dev ]; then
     postgres_server
+    docker_engine
     debian_package chromium chromium "the browser that the test of the chat page drives"
 fi

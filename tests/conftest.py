@@ -10,6 +10,7 @@ from typing import cast
 import pytest
 from hypothesis import settings
 
+from tests.support.docker_engine import DockerEngine
 from tests.support.postgres import PostgresServer, postgres_programs
 
 _SLOW = {"e2e", "cli", "evals"}
@@ -68,3 +69,11 @@ def postgres() -> Iterator[PostgresServer]:
     server = PostgresServer(postgres_programs())
     yield server
     server.remove()
+
+
+@pytest.fixture(scope="session")
+def docker_engine() -> Iterator[DockerEngine]:
+    """An engine that only the tests of this process use, started at first need."""
+    engine = DockerEngine()
+    yield engine
+    engine.remove()

@@ -344,6 +344,16 @@ def _sandboxes(verbs: Verbs) -> None:
         "strop sandboxes run -- python3 -c 'print(6 * 7)'",
     )
     parser.add_argument("words", nargs="+", metavar="CMD", help="the command, after --")
+    parser = _verb(
+        group,
+        "build",
+        "build the image of docker sandboxes",
+        "app.cli.sandboxes:build",
+        "strop sandboxes build --base python:3.12-slim",
+    )
+    parser.add_argument(
+        "--base", metavar="IMAGE", help="what to build on: has Python 3, or Debian's apt-get"
+    )
 
 
 def _schedules(verbs: Verbs) -> None:

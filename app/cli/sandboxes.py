@@ -12,6 +12,7 @@ from app.settings import load_settings
 from sandboxes.base import Capabilities, SandboxSpec, SandboxUnavailableError
 from sandboxes.base import discover as find_backends
 from sandboxes.check import CheckResult, run_checks
+from sandboxes.docker_engine import Engine
 from sandboxes.selection import make, select
 
 _MARKS = {True: "held", False: "BROKEN", None: "not tried"}
@@ -88,6 +89,26 @@ async def run(args: Namespace) -> int:
     if result.killed or result.exit_code is None:
         raise CliError(Exit.FAILED, f"the sandbox ended the command: {result.outcome}")
     return Exit.DONE if result.ok else Exit.FAILED
+
+
+async def build(args: Namespace) -> int:
+    """Build the image that docker sandboxes run, under the name that the settings say."""
+    settings = load_settings()
+    engine = Engine(settings.docker_host)
+    try:
+        tell = note if not args.json else _say_nothing
+        await engine.ask(engine.build, settings.docker_image, args.base, tell)
+    finally:
+        engine.close()
+    if args.json:
+        say_json({"image": settings.docker_image})
+    else:
+        say(f"built {settings.docker_image}; to use it: STROP_SANDBOX=docker")
+    return Exit.DONE
+
+
+def _say_nothing(_: str) -> None:
+    """Keep quiet, for who reads JSON."""
 
 
 def _enforced(found: Capabilities) -> str:

@@ -22,6 +22,7 @@ VERBS = (
     "sandboxes list",
     "sandboxes check",
     "sandboxes run",
+    "sandboxes build",
     "doctor",
 )
 

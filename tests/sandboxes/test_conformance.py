@@ -14,6 +14,7 @@ from sandboxes.base import (
     discover,
 )
 from sandboxes.check import Check, CheckResult, all_checks, run_check, run_checks
+from sandboxes.selection import make
 
 pytestmark = pytest.mark.anyio
 
@@ -24,12 +25,17 @@ UNPROTECTED = "unsafe-local"
 
 
 @cache
-def backend_called(name: str) -> SandboxBackend:
-    return discover()[name]()
+def backend_called(name: str, **options: str) -> SandboxBackend:
+    return make(discover()[name], options)
 
 
-async def usable(name: str, needs: Sequence[str] = ()) -> SandboxBackend:
-    backend = backend_called(name)
+async def usable(
+    name: str, request: pytest.FixtureRequest, needs: Sequence[str] = ()
+) -> SandboxBackend:
+    options: dict[str, str] = {}
+    if name == "docker":
+        options["docker_host"] = request.getfixturevalue("docker_engine").host
+    backend = backend_called(name, **options)
     try:
         capabilities = await backend.probe()
     except SandboxUnavailableError as error:
@@ -48,15 +54,19 @@ def shown(check: Check) -> str:
 
 @pytest.mark.parametrize("name", sorted(discover()))
 @pytest.mark.parametrize("check", CONTRACT, ids=shown)
-async def test_a_backend_keeps_the_contract(name: str, check: Check) -> None:
-    result = await run_check(await usable(name, check.needs), check)
+async def test_a_backend_keeps_the_contract(
+    name: str, check: Check, request: pytest.FixtureRequest
+) -> None:
+    result = await run_check(await usable(name, request, check.needs), check)
     assert result.held is True, result.detail
 
 
 @pytest.mark.parametrize("name", sorted(set(discover()) - {UNPROTECTED}))
 @pytest.mark.parametrize("check", CONTAINMENT, ids=shown)
-async def test_a_backend_that_isolates_contains(name: str, check: Check) -> None:
-    backend = await usable(name, check.needs)
+async def test_a_backend_that_isolates_contains(
+    name: str, check: Check, request: pytest.FixtureRequest
+) -> None:
+    backend = await usable(name, request, check.needs)
     if (await backend.probe()).isolation < Isolation.NAMESPACE:
         pytest.skip(f"{name} does not claim to isolate; it promises no containment")
     result = await run_check(backend, check)
