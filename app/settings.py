@@ -116,6 +116,16 @@ class Settings(BaseSettings):
     """Where vectors are searched; a cache of what SQL holds."""
     sandbox: str = "auto"
     """`auto`, or the name of a backend that `./strop sandboxes list` shows."""
+    kubernetes_config: str = ""
+    """Path of a kubeconfig; empty for the usual place, or the service account in a cluster."""
+    kubernetes_context: str = ""
+    """Of the kubeconfig; empty for its current one."""
+    kubernetes_namespace: str = ""
+    """Where pods of sandboxes are made; empty for `strop-sandboxes`."""
+    kubernetes_image: str = ""
+    """Image of these pods, with `python3` and `sh`; empty for `python:3.12-slim`."""
+    kubernetes_runtime_class: str = ""
+    """A stronger runtime for these pods, such as `gvisor`; empty for the cluster's default."""
     budget_usd: float | None = Field(default=None, ge=0)
     """What a task may cost when it does not say so itself."""
     approval: Policy = Policy()

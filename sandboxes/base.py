@@ -197,6 +197,8 @@ class Capabilities(Frozen):
     """Whether `Network` domains can be let through."""
     ports: bool = False
     """Whether `start` can expose ports to the host."""
+    live_workspace: bool = True
+    """Whether a command and the host see each other's changes while it runs."""
     notes: tuple[str, ...] = ()
     """What is weaker than wished on this machine, and what would mend it."""
 

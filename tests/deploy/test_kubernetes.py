@@ -7,6 +7,8 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from sandboxes.kubernetes_pods import AGENT_RIGHTS, RIGHTS
+
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deploy/kubernetes"
 VERSION = "1.33"
@@ -88,6 +90,22 @@ def test_the_metadata_service_of_clouds_is_out_of_reach() -> None:
     blocks = [to["ipBlock"] for rule in rules for to in rule["to"] if "ipBlock" in to]
     assert blocks
     assert all("169.254.0.0/16" in block["except"] for block in blocks)
+
+
+def test_the_rights_for_pods_are_those_that_the_sandbox_asks_for() -> None:
+    rules = _named("Role", "strop-sandboxes")["rules"]
+    given = {
+        (group, resource, verb)
+        for rule in rules
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+    asked = {
+        (right.group, "/".join(filter(None, (right.resource, right.subresource))), right.verb)
+        for right in (*RIGHTS, *AGENT_RIGHTS)
+    }
+    assert given == asked
 
 
 def test_workers_scale_by_the_queue_with_and_without_keda() -> None:

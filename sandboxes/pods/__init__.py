@@ -1,0 +1,1 @@
+"""What the backend for Kubernetes is made of."""
