@@ -6,8 +6,8 @@ a command is not on show in the process list of the host.
 
 import math
 import os
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -119,11 +119,7 @@ def confined(
             *_system(),
             *_python(view),
             *(("--ro-bind", view.relay, relay.FOLDER) if view.relay else ()),
-            *[
-                part
-                for path, text in _MADE_UP.items()
-                for part in ("--ro-bind-data", readable(text.encode()), path)
-            ],
+            *_settings(readable),
             *_writable(tools, view),
             *("--seccomp", readable(program)),
             *("--json-status-fd", str(status)),
@@ -184,10 +180,23 @@ def _system() -> list[str]:
             options += ["--symlink", str(path.readlink()), str(path)]
         elif path.is_dir():
             options += ["--ro-bind", str(path), str(path)]
-    for path in _SETTINGS:
-        options += ["--ro-bind-try", path, path]
     # As root the kernel's own settings could otherwise be written: uid 0 is uid 0 outside.
     options += ["--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys"]
+    return options
+
+
+def _settings(readable: Callable[[bytes], str]) -> list[str]:
+    """Copy single files, since that is quicker than to mount them."""
+    options: list[str] = []
+    files = {path: text.encode() for path, text in _MADE_UP.items()}
+    for path in map(Path, _SETTINGS):
+        if path.is_dir():
+            options += ["--ro-bind", str(path), str(path)]
+        elif path.is_file():
+            with suppress(OSError):
+                files[str(path)] = path.read_bytes()
+    for name, data in files.items():
+        options += ["--perms", "0444", "--file", readable(data), name]
     return options
 
 
