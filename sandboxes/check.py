@@ -111,6 +111,11 @@ async def run_checks(
 
 def all_checks() -> tuple[Check, ...]:
     """Return the whole exam."""
+    return tuple(check for checks in parts().values() for check in checks)
+
+
+def parts() -> dict[str, tuple[Check, ...]]:
+    """Return the exam by what it is about."""
     from sandboxes import check_containment, check_contract  # noqa: PLC0415 - they import this file
     from sandboxes.exam import (  # noqa: PLC0415 - see above
         belongings,
@@ -123,18 +128,18 @@ def all_checks() -> tuple[Check, ...]:
         takeover,
     )
 
-    return (
-        *check_contract.CHECKS,
-        *streams.CHECKS,
-        *belongings.CHECKS,
-        *check_containment.CHECKS,
-        *reach.CHECKS,
-        *kernel.CHECKS,
-        *takeover.CHECKS,
-        *resources.CHECKS,
-        *planted.CHECKS,
-        *network.CHECKS,
-    )
+    return {
+        "Commands": check_contract.CHECKS,
+        "Streams and results": streams.CHECKS,
+        "Copies, snapshots, secrets": belongings.CHECKS,
+        "The host's files and processes": check_containment.CHECKS,
+        "Networks, secrets, other sandboxes": reach.CHECKS,
+        "The kernel and the machine": kernel.CHECKS,
+        "The supervisor and the end": takeover.CHECKS,
+        "Memory, disk, names, patience": resources.CHECKS,
+        "The way out and the ports": network.CHECKS,
+        "Things planted in the workspace": planted.CHECKS,
+    }
 
 
 @contextmanager
@@ -158,6 +163,12 @@ def _ground() -> Generator[tuple[Path, Path]]:
         yield base / "workspace", outside
 
 
+def _would_hurt(check: Check, place: Sandbox) -> bool:
+    """Return whether an attack would be loose on the host: some kill all they can reach."""
+    bare = place.capabilities.isolation < Isolation.PROCESS
+    return bare and check.group == "containment" and check.control == "none"
+
+
 async def _verdict(
     backend: SandboxBackend, check: Check, workspace: Path, outside: Path
 ) -> Verdict:
@@ -170,6 +181,8 @@ async def _verdict(
         lacking = [need for need in check.needs if not getattr(place.capabilities, need)]
         if lacking:
             return Verdict(held=None, detail=f"this backend does not offer {', '.join(lacking)}")
+        if _would_hurt(check, place):
+            return Verdict(held=None, detail="nothing would protect this machine from the attack")
         async with asyncio.timeout(3 * EXAM_LIMITS.wall_s):
             return await check.ask(Trial(place, workspace, outside, backend=backend))
     except TimeoutError:

@@ -11,11 +11,8 @@ from app.sandboxing import SandboxDesk
 from app.settings import load_settings
 from sandboxes.base import Capabilities, SandboxSpec, SandboxUnavailableError
 from sandboxes.base import discover as find_backends
-from sandboxes.check import CheckResult, run_checks
 from sandboxes.docker_engine import Engine
-from sandboxes.selection import make, select
-
-_MARKS = {True: "held", False: "BROKEN", None: "not tried"}
+from sandboxes.selection import make
 
 
 async def list_backends(args: Namespace) -> int:
@@ -45,26 +42,6 @@ async def list_backends(args: Namespace) -> int:
     say(table(("", "backend", "isolation", "enforces"), marked))
     note(f"* chosen: {reason}" if chosen else reason)
     return Exit.DONE
-
-
-async def check(args: Namespace) -> int:
-    """Let a backend sit its exam."""
-    desk = SandboxDesk(load_settings())
-    selected = await select(args.name, desk.options) if args.name else await desk.selected()
-    results: list[CheckResult] = []
-    async for result in run_checks(selected.backend):
-        results.append(result)
-        if not args.json:
-            verdict = f"{_MARKS[result.held]:<9} {result.group:<11} {result.name}"
-            say(f"{verdict}: {one_line(result.detail)}")
-    broken = [result for result in results if result.held is False]
-    untried = [result for result in results if result.held is None]
-    if args.json:
-        say_json({"backend": selected.name, "results": results})
-    else:
-        held = len(results) - len(broken) - len(untried)
-        say(f"{selected.name}: {held} held, {len(broken)} broken, {len(untried)} not tried")
-    return Exit.FAILED if broken else Exit.DONE
 
 
 async def run(args: Namespace) -> int:

@@ -248,17 +248,12 @@ tell()
 
 _TERMINAL = """
 import fcntl
-for path in ("/dev/tty", "/dev/console", "/dev/tty0", "/dev/tty1", "/dev/ptmx"):
-    if path != "/dev/ptmx":
-        attempt(path, lambda: os.close(os.open(path, os.O_RDWR | os.O_NOCTTY)))
+for path in ("/dev/tty", "/dev/console", "/dev/tty0", "/dev/tty1"):
+    attempt(path, lambda: os.close(os.open(path, os.O_RDWR | os.O_NOCTTY)))
 for number in (0, 1, 2):
     attempt(f"TIOCSTI on {number}", lambda: fcntl.ioctl(number, 0x5412, b"x"))
     attempt(f"TIOCLINUX on {number}", lambda: fcntl.ioctl(number, 0x541C, b"\\x02"))
     attempt(f"TIOCSCTTY on {number}", lambda: fcntl.ioctl(number, 0x540E, 1))
-leader, follower = os.openpty() if os.path.exists("/dev/ptmx") else (None, None)
-if leader is not None:
-    fcntl.ioctl(follower, 0x540E, 0) if os.getsid(0) == os.getpid() else None
-    attempt("TIOCSTI on a terminal of its own", lambda: fcntl.ioctl(follower, 0x5412, b"x"))
 tell()
 """
 
