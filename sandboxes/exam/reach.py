@@ -127,7 +127,7 @@ for name in ("net", "pid", "mnt", "ipc", "uts"):
 
 _SEARCH_EVERYWHERE = """
 import os, stat, sys, time
-mark, end, seen = bytes.fromhex(sys.argv[1])[::-1], time.monotonic() + 1.5, 0
+mark, end, seen = bytes.fromhex(sys.argv[1])[::-1], time.monotonic() + 1.0, 0
 def look(path):
     global seen
     seen += 1

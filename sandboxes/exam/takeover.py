@@ -1,6 +1,8 @@
 """Attacks on whoever watches a command: its supervisor, its reports, its end."""
 
 import asyncio
+import os
+from pathlib import Path
 
 from sandboxes.base import Outcome, SandboxError
 from sandboxes.check import EXAM_LIMITS, Check, Trial, Verdict
@@ -33,20 +35,28 @@ for pid in [name for name in os.listdir("/proc") if name.isdigit()]:
 sys.exit(3)
 """
 
-_END_OTHERS = """
+# Whoever sees the process of the exam itself shares the processes of this machine, and what
+# follows would kill them all: then the attack has won already.
+END_OTHERS = """
 import os, signal, sys
-number = getattr(signal, sys.argv[1])
+number, exam, began = getattr(signal, sys.argv[1]), sys.argv[2], sys.argv[3]
+try:
+    with open(f"/proc/{exam}/stat") as file:
+        seen = file.read().rpartition(")")[2].split()[19] == began
+except OSError:
+    seen = False
+if seen or len([name for name in os.listdir("/proc") if name.isdigit()]) > 40:
+    print("sees the host")
+    sys.exit()
 for pid in (os.getppid(), 1):
     try:
         os.kill(pid, number)
     except OSError:
         pass
-if len(sys.argv) > 2:
-    while True:
-        pass
+while number == signal.SIGSTOP:
+    pass
 try:
-    if len([name for name in os.listdir("/proc") if name.isdigit()]) < 40:
-        os.kill(-1, number)
+    os.kill(-1, number)
 except OSError:
     pass
 """
@@ -174,19 +184,28 @@ async def _forged_report(trial: Trial) -> Verdict:
 
 async def _supervisor_killed(trial: Trial) -> Verdict:
     """Kill everything from inside; whatever is told, the sandbox must go on working."""
+    seen = b""
     try:
-        told = str((await trial.python(_END_OTHERS, "SIGKILL")).outcome)
+        result = await trial.python(END_OTHERS, "SIGKILL", *this_process())
+        told, seen = str(result.outcome), result.stdout
     except SandboxError as error:
         told = f"{type(error).__name__}: {error}"
     after = await trial.shell("echo alive")
-    return judge(after.stdout == b"alive\n", f"{told[:120]}, then {after.stdout!r}")
+    holds = after.stdout == b"alive\n" and not seen
+    return judge(holds, f"{told[:120]}, {seen!r}, then {after.stdout!r}")
 
 
 async def _supervisor_stopped(trial: Trial) -> Verdict:
-    result = await trial.python(_END_OTHERS, "SIGSTOP", "spin", limits=_SHORT)
+    result = await trial.python(END_OTHERS, "SIGSTOP", *this_process(), limits=_SHORT)
     after = await trial.shell("echo alive")
     holds = result.timed_out and result.duration_s < _SECONDS and after.ok
-    return judge(holds, f"{result.outcome} after {result.duration_s:.1f} s")
+    return judge(holds, f"{result.outcome} after {result.duration_s:.1f} s, {result.stdout!r}")
+
+
+def this_process() -> tuple[str, str]:
+    """Return the number of this process and when it began, which no other shares."""
+    status = Path("/proc/self/stat").read_text(encoding="utf-8")
+    return str(os.getpid()), status.rpartition(")")[2].split()[19]
 
 
 async def _ignored_signals(trial: Trial) -> Verdict:

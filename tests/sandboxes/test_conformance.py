@@ -5,6 +5,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,7 @@ from sandboxes import check_containment, check_contract
 from sandboxes.base import (
     Isolation,
     SandboxBackend,
+    SandboxSpec,
     SandboxUnavailableError,
     discover,
 )
@@ -24,6 +26,7 @@ from sandboxes.check import (
     run_check,
     run_checks,
 )
+from sandboxes.exam import takeover
 from sandboxes.selection import make
 
 pytestmark = pytest.mark.anyio
@@ -147,6 +150,17 @@ async def test_an_attack_that_could_hurt_is_not_let_loose_on_a_bare_machine() ->
 
     result = await run_check(backend_called(UNPROTECTED), Check("x", "containment", attack))
     assert (result.held, result.detail[:24]) == (None, "nothing would protect th")
+
+
+async def test_an_attack_that_ends_all_processes_stops_where_it_sees_this_one(
+    tmp_path: Path,
+) -> None:
+    spec = SandboxSpec(workspace=tmp_path, min_isolation=Isolation.NONE)
+    place = await backend_called(UNPROTECTED).create(spec)
+    harmless = ["SIGCONT", *takeover.this_process()]
+    result = await place.exec(["python3", "-I", "-c", takeover.END_OTHERS, *harmless])
+    await place.close()
+    assert result.stdout == b"sees the host\n"
 
 
 def test_check_names_are_unique() -> None:
