@@ -35,16 +35,20 @@ for pid in [name for name in os.listdir("/proc") if name.isdigit()]:
 sys.exit(3)
 """
 
-# Whoever sees the process of the exam itself shares the processes of this machine, and what
-# follows would kill them all: then the attack has won already.
+# Whoever shares the process numbers of the exam, or sees its process, shares the processes of
+# this machine, and what follows would kill them all: then the attack has won already.
 END_OTHERS = """
 import os, signal, sys
-number, exam, began = getattr(signal, sys.argv[1]), sys.argv[2], sys.argv[3]
+number, exam, began, namespace = getattr(signal, sys.argv[1]), *sys.argv[2:]
+try:
+    seen = os.readlink("/proc/self/ns/pid") == namespace
+except OSError:
+    seen = True
 try:
     with open(f"/proc/{exam}/stat") as file:
-        seen = file.read().rpartition(")")[2].split()[19] == began
+        seen = seen or file.read().rpartition(")")[2].split()[19] == began
 except OSError:
-    seen = False
+    pass
 if seen or len([name for name in os.listdir("/proc") if name.isdigit()]) > 40:
     print("sees the host")
     sys.exit()
@@ -202,10 +206,11 @@ async def _supervisor_stopped(trial: Trial) -> Verdict:
     return judge(holds, f"{result.outcome} after {result.duration_s:.1f} s, {result.stdout!r}")
 
 
-def this_process() -> tuple[str, str]:
-    """Return the number of this process and when it began, which no other shares."""
+def this_process() -> tuple[str, str, str]:
+    """Return the number of this process, when it began, and in which namespace it is."""
     status = Path("/proc/self/stat").read_text(encoding="utf-8")
-    return str(os.getpid()), status.rpartition(")")[2].split()[19]
+    namespace = str(Path("/proc/self/ns/pid").readlink())
+    return str(os.getpid()), status.rpartition(")")[2].split()[19], namespace
 
 
 async def _ignored_signals(trial: Trial) -> Verdict:

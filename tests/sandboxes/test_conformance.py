@@ -152,12 +152,17 @@ async def test_an_attack_that_could_hurt_is_not_let_loose_on_a_bare_machine() ->
     assert (result.held, result.detail[:24]) == (None, "nothing would protect th")
 
 
+@pytest.mark.parametrize(
+    "known",
+    [(*takeover.this_process()[:2], "pid:[1]"), ("1", "x", takeover.this_process()[2])],
+    ids=["by its number and start", "by its namespace"],
+)
 async def test_an_attack_that_ends_all_processes_stops_where_it_sees_this_one(
-    tmp_path: Path,
+    tmp_path: Path, known: tuple[str, ...]
 ) -> None:
     spec = SandboxSpec(workspace=tmp_path, min_isolation=Isolation.NONE)
     place = await backend_called(UNPROTECTED).create(spec)
-    harmless = ["SIGCONT", *takeover.this_process()]
+    harmless = ["SIGCONT", *known]
     result = await place.exec(["python3", "-I", "-c", takeover.END_OTHERS, *harmless])
     await place.close()
     assert result.stdout == b"sees the host\n"
