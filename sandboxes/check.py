@@ -28,6 +28,8 @@ from sandboxes.base import (
 from sandboxes.swapping import remove_tree
 
 Group = Literal["contract", "containment"]
+LIVE = ("shell", "live_workspace")
+"""What it takes to look into the workspace while a command runs."""
 EXAM_LIMITS = Limits(wall_s=20.0, memory_bytes=256 << 20, disk_bytes=256 << 20)
 
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from sandboxes import attacks
 from sandboxes.base import SandboxError, WorkspacePathError
-from sandboxes.check import EXAM_LIMITS, Check, Trial, Verdict
+from sandboxes.check import EXAM_LIMITS, LIVE, Check, Trial, Verdict
 from sandboxes.check_contract import HOLD_LOCK, judge, lock_is_free
 from sandboxes.exam.field import TIGHT, bystander, not_leaked, note, served
 
@@ -203,8 +203,8 @@ CHECKS = (
     Check("many processes share one memory limit", "containment", _memory_of_many, "anyone"),
     Check("filling the disk is stopped", "containment", _disk_fill),
     Check("a file cannot outgrow its limit", "containment", _big_file),
-    Check("a daemon dies with its command", "containment", _daemon, "anyone"),
-    Check("a daemon dies with a time-out", "containment", _daemon_after_timeout),
+    Check("a daemon dies with its command", "containment", _daemon, "anyone", needs=LIVE),
+    Check("a daemon dies with a time-out", "containment", _daemon_after_timeout, needs=LIVE),
     Check("new namespaces are refused", "containment", _new_namespace, "root"),
     Check("risky system calls are refused", "containment", _risky_calls),
     Check("setuid gains nothing", "containment", _setuid, "root"),

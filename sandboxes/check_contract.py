@@ -13,7 +13,7 @@ from sandboxes.base import (
     SandboxGoneError,
     WorkspacePathError,
 )
-from sandboxes.check import EXAM_LIMITS, Check, Trial, Verdict
+from sandboxes.check import EXAM_LIMITS, LIVE, Check, Trial, Verdict
 
 HOLD_LOCK = """
 import fcntl, os, sys, time
@@ -233,7 +233,7 @@ CHECKS = (
     Check("arguments pass unchanged", "contract", _arguments),
     Check("the environment is passed", "contract", _environment),
     Check("python3 runs and speaks UTF-8", "contract", _python),
-    Check("a time-out kills the children too", "contract", _timeout),
+    Check("a time-out kills the children too", "contract", _timeout, needs=LIVE),
     Check("a busy loop is stopped", "contract", _spin),
     Check("a command can have limits of its own", "contract", _own_limits),
     Check("output is capped and counted", "contract", _output_cap),
@@ -241,9 +241,9 @@ CHECKS = (
     Check("endless output is stopped", "contract", _output_kill),
     Check("binary files go in and out", "contract", _binary_file),
     Check("the workspace outlives commands", "contract", _workspace_stays),
-    Check("a listing tells kinds and follows no link", "contract", _listing),
+    Check("a listing tells kinds and follows no link", "contract", _listing, needs=LIVE),
     Check("a missing file is an error", "contract", _missing_file, needs=()),
-    Check("cancelling kills the tree", "contract", _cancel),
+    Check("cancelling kills the tree", "contract", _cancel, needs=LIVE),
     Check("commands run side by side", "contract", _concurrent),
-    Check("closing kills and is final", "contract", _close),
+    Check("closing kills and is final", "contract", _close, needs=LIVE),
 )

@@ -8,7 +8,7 @@ import struct
 from contextlib import suppress
 from pathlib import Path
 
-from sandboxes.check import Check, Trial, Verdict
+from sandboxes.check import LIVE, Check, Trial, Verdict
 from sandboxes.check_contract import judge
 from sandboxes.exam.field import (
     CALLS,
@@ -381,6 +381,12 @@ CHECKS = (
     Check("the host's command lines stay unread", "containment", _command_lines, "anyone"),
     Check("no descriptor is inherited", "containment", _inherited),
     Check("another sandbox's files stay unread", "containment", _other_workspace, "anyone"),
-    Check("another sandbox's processes stay unseen", "containment", _other_processes, "anyone"),
+    Check(
+        "another sandbox's processes stay unseen",
+        "containment",
+        _other_processes,
+        "anyone",
+        needs=LIVE,
+    ),
     Check("scratch space is not shared", "containment", _shared_scratch, "anyone"),
 )

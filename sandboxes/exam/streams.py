@@ -4,7 +4,7 @@ import asyncio
 from contextlib import suppress
 
 from sandboxes.base import Outcome, Process, SandboxGoneError
-from sandboxes.check import EXAM_LIMITS, Check, Trial, Verdict
+from sandboxes.check import EXAM_LIMITS, LIVE, Check, Trial, Verdict
 from sandboxes.check_contract import HOLD_LOCK, judge, lock_is_free
 from sandboxes.exam.field import until
 
@@ -223,10 +223,10 @@ CHECKS = (
     Check("a command can be talked to", "contract", _conversation),
     Check("split characters come whole", "contract", _bytes_stay_whole),
     Check("a stream tells stdout from stderr", "contract", _told_apart),
-    Check("a slow reader makes the command wait", "contract", _slow_reader),
+    Check("a slow reader makes the command wait", "contract", _slow_reader, needs=LIVE),
     Check("output nobody reads is drained and counted", "contract", _unread),
-    Check("leaving a command kills its tree", "contract", _leaving),
-    Check("cancelling a reader kills the tree", "contract", _cancelled_reader),
+    Check("leaving a command kills its tree", "contract", _leaving, needs=LIVE),
+    Check("cancelling a reader kills the tree", "contract", _cancelled_reader, needs=LIVE),
     Check("waiting twice gives the same result", "contract", _waited_twice),
     Check("a time-out ends a stream", "contract", _stream_timeout),
     Check("closing the sandbox ends streams", "contract", _stream_closed),

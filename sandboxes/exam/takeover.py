@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from sandboxes.base import Outcome, SandboxError
-from sandboxes.check import EXAM_LIMITS, Check, Trial, Verdict
+from sandboxes.check import EXAM_LIMITS, LIVE, Check, Trial, Verdict
 from sandboxes.check_contract import HOLD_LOCK, judge, lock_is_free
 from sandboxes.exam.field import CALLS, TIGHT, refused, until
 
@@ -299,10 +299,12 @@ CHECKS = (
     Check("ignoring every signal gains no time", "containment", _ignored_signals),
     Check("taking over the supervisor gains nothing", "containment", _limits_of_others),
     Check("programs planted in the workspace are not run", "containment", _poisoned),
-    Check("a bomb that forks at all levels dies whole", "containment", _bomb),
+    Check("a bomb that forks at all levels dies whole", "containment", _bomb, needs=LIVE),
     Check("dead children are bounded", "containment", _zombies),
     Check("threads are bounded", "containment", _threads, "anyone"),
     Check("a time-out comes in time under load", "containment", _busy_timeout),
     Check("a child cannot hold the streams open", "containment", _output_after_end),
-    Check("a hidden daemon dies with its command", "containment", _hidden_daemon, "anyone"),
+    Check(
+        "a hidden daemon dies with its command", "containment", _hidden_daemon, "anyone", needs=LIVE
+    ),
 )
