@@ -5,6 +5,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from app.cli.exam_progress import Progress, progress_for
@@ -125,7 +126,7 @@ def machine() -> str:
     """Return where and when this is, in a line."""
     found = platform.uname()
     day = datetime.now(tz=UTC).date().isoformat()
-    kernel = f"{found.system} {found.release}, {found.machine}"
+    kernel = f"{found.system} {found.release.partition('-')[0]}, {found.machine}"
     return f"{kernel}, Python {platform.python_version()}, {day}"
 
 
@@ -150,7 +151,8 @@ def _cell(sheet: Sheet, name: str, reasons: dict[str, str]) -> str:
             if result.held is not None:
                 return "held" if result.held else "**broken**"
             detail = result.detail
-    plain = one_line(detail.splitlines()[0] if detail else "not asked", 120)
+    first = detail.splitlines()[0] if detail else "not asked"
+    plain = one_line(first.replace(str(Path.home()), "~"), 120)
     letter = reasons.setdefault(plain, _letter(len(reasons)))
     return f"not tried ({letter})"
 
