@@ -97,7 +97,7 @@ class BubblewrapBackend:
         Raises:
             SandboxUnavailableError: it cannot work here; says why and what to do.
         """
-        return (await self._prove())[1]
+        return (await self.proven())[1]
 
     async def create(self, spec: SandboxSpec, *, watch: Watch | None = None) -> Sandbox:
         """Make a sandbox on the workspace of `spec`.
@@ -108,17 +108,16 @@ class BubblewrapBackend:
                 listed and the way to them does not work here.
             ValueError: the list of hosts says something that cannot be kept to.
         """
-        host, capabilities = await self._prove()
-        if spec.min_isolation > capabilities.isolation:
-            asked, given = spec.min_isolation.name, capabilities.isolation.name
-            msg = f"the spec asks for isolation {asked}, bubblewrap gives {given}"
-            raise PolicyRefusedError(msg)
-        if spec.network.mode != "none" and not capabilities.network_allowlist:
-            msg = "the spec lists hosts to reach, but bubblewrap cannot connect to them here"
-            raise PolicyRefusedError(msg)
+        host, capabilities = await self.proven()
+        demand(spec, capabilities)
         return await asyncio.to_thread(NamespaceSandbox, host, spec, capabilities, watch)
 
-    async def _prove(self) -> tuple[Host, Capabilities]:
+    async def proven(self) -> tuple[Host, Capabilities]:
+        """Return what this machine offers, and what was proven of it.
+
+        Raises:
+            SandboxUnavailableError: see `probe`.
+        """
         async with self._lock:
             if self._proven is None:
                 host = await asyncio.to_thread(self._find_host)
@@ -143,6 +142,17 @@ class BubblewrapBackend:
             places=Places(launcher, groups),
             tree_memory=groups is not None,
         )
+
+
+def demand(spec: SandboxSpec, capabilities: Capabilities) -> None:
+    """Raise PolicyRefusedError if `spec` asks for more than was proven."""
+    if spec.min_isolation > capabilities.isolation:
+        asked, given = spec.min_isolation.name, capabilities.isolation.name
+        msg = f"the spec asks for isolation {asked}, bubblewrap gives {given}"
+        raise PolicyRefusedError(msg)
+    if spec.network.mode != "none" and not capabilities.network_allowlist:
+        msg = "the spec lists hosts to reach, but bubblewrap cannot connect to them here"
+        raise PolicyRefusedError(msg)
 
 
 def _understood(bwrap: str) -> frozenset[str]:

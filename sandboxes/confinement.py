@@ -20,6 +20,8 @@ from sandboxes.launcher import Passed
 INNER_ID = 1000
 """User and group inside; outside it is the server's own or the dedicated user."""
 _SCRATCH_BYTES = 64 << 20
+_BROWSER_BYTES = 512 << 20
+"""For its profile, and for what its processes share; both count as memory of the sandbox."""
 _OPEN_FILES = 1024
 _LINK_FOLDER = "/run/bin"
 _PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
@@ -81,6 +83,8 @@ class View:
     interpreter: Interpreter
     interpreter_tree: str | None
     relay: str | None = None
+    browser: bool = False
+    """Whether it makes a sandbox of its own inside, and needs more room for what it shares."""
 
 
 @contextmanager
@@ -110,22 +114,40 @@ def confined(
     """Yield the arguments that start bubblewrap, up to `--`; what it reads is added to `passed`."""
     with ExitStack() as stack:
 
-        def readable(data: bytes) -> str:
-            return str(passed.add(stack.enter_context(as_descriptor(data))))
+        def readable(data: bytes) -> int:
+            return passed.add(stack.enter_context(as_descriptor(data)))
 
         options = [
-            *_namespaces(tools),
-            *_environment(env, view.interpreter),
-            *_system(),
-            *_python(view),
-            *(("--ro-bind", view.relay, relay.FOLDER) if view.relay else ()),
-            *_settings(readable),
-            *_writable(tools, view),
-            *("--seccomp", readable(program)),
+            *options_for(tools, view, env=env, program=program, readable=readable),
             *("--json-status-fd", str(status)),
         ]
-        packed = b"".join(os.fsencode(option) + b"\0" for option in options)
-        yield [tools.bwrap, "--args", readable(packed), "--"]
+        yield [tools.bwrap, "--args", str(readable(packed(options))), "--"]
+
+
+def options_for(
+    tools: Tools,
+    view: View,
+    *,
+    env: Mapping[str, str],
+    program: bytes,
+    readable: Callable[[bytes], int],
+) -> list[str]:
+    """Return what bubblewrap is to do; it reads data by the descriptors that `readable` gives."""
+    return [
+        *_namespaces(tools, view),
+        *_environment(env, view.interpreter),
+        *_system(),
+        *_python(view),
+        *(("--ro-bind", view.relay, relay.FOLDER) if view.relay else ()),
+        *_settings(readable),
+        *_writable(tools, view),
+        *("--seccomp", str(readable(program))),
+    ]
+
+
+def packed(options: Sequence[str]) -> bytes:
+    """Return options as bubblewrap reads them from a descriptor."""
+    return b"".join(os.fsencode(option) + b"\0" for option in options)
 
 
 def inner_python(interpreter: Interpreter) -> str:
@@ -151,13 +173,15 @@ def supervised(argv: Sequence[str], limits: Limits, *, report: int, tree_memory:
     return ["/bin/sh", "-c", _SUPERVISE, "sh", *map(str, bounds), *argv]
 
 
-def _namespaces(tools: Tools) -> list[str]:
+def _namespaces(tools: Tools, view: View) -> list[str]:
     identity = str(INNER_ID)
-    optional = [option for option in ("--disable-userns",) if option in tools.options]
+    # A browser makes namespaces for its pages, and leaves children to the first process.
+    closed = () if view.browser else ("--disable-userns", "--as-pid-1")
+    optional = [option for option in closed if option in tools.options]
     return [
         *("--unshare-all", "--unshare-user", *optional),
         *("--uid", identity, "--gid", identity, "--cap-drop", "ALL"),
-        *("--as-pid-1", "--die-with-parent", "--new-session", "--hostname", "sandbox"),
+        *("--die-with-parent", "--new-session", "--hostname", "sandbox"),
     ]
 
 
@@ -185,7 +209,7 @@ def _system() -> list[str]:
     return options
 
 
-def _settings(readable: Callable[[bytes], str]) -> list[str]:
+def _settings(readable: Callable[[bytes], int]) -> list[str]:
     """Copy single files, since that is quicker than to mount them."""
     options: list[str] = []
     files = {path: text.encode() for path, text in _MADE_UP.items()}
@@ -196,7 +220,7 @@ def _settings(readable: Callable[[bytes], str]) -> list[str]:
             with suppress(OSError):
                 files[str(path)] = path.read_bytes()
     for name, data in files.items():
-        options += ["--perms", "0444", "--file", readable(data), name]
+        options += ["--perms", "0444", "--file", str(readable(data)), name]
     return options
 
 
@@ -211,7 +235,8 @@ def _python(view: View) -> list[str]:
 
 
 def _writable(tools: Tools, view: View) -> list[str]:
-    size = ["--size", str(_SCRATCH_BYTES)] if "--size" in tools.options else []
+    room = _BROWSER_BYTES if view.browser else _SCRATCH_BYTES
+    size = ["--size", str(room)] if "--size" in tools.options else []
     return [
         *("--dev", "/dev", *size, "--tmpfs", "/dev/shm"),  # noqa: S108 - inside the sandbox
         *("--remount-ro", "/dev", *size, "--tmpfs", "/tmp"),  # noqa: S108 - inside the sandbox

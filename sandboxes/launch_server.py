@@ -15,6 +15,7 @@ import select
 import signal
 import socket
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, NoReturn
 
@@ -94,12 +95,7 @@ def _wait_for_a_command(order: dict[str, Any], slot: socket.socket, parent: int)
         signal.set_wakeup_fd(-1)
         for number in _RESTORED:
             signal.signal(number, signal.SIG_DFL)
-        for door in order["doors"]:
-            with open(door, "w", encoding="ascii") as file:  # noqa: PTH123 - `pathlib` is not loaded here
-                file.write("0")
-        if order["private"]:
-            _call("unshare", _NEW_NAMESPACE)
-            _call("mount", b"none", b"/", None, _RECURSIVE | _PRIVATE, None)
+        enter(order["doors"], private=order["private"])
         slot.send(json.dumps({"pid": os.getpid()}).encode())
         message, passed = _receive(slot)
         if message:
@@ -111,17 +107,32 @@ def _wait_for_a_command(order: dict[str, Any], slot: socket.socket, parent: int)
     os._exit(_FAILED)
 
 
-def _become(user: int | None, passed: list[int], parent: int) -> None:
-    """Turn into the command that the first descriptor holds; return only by an exception."""
-    with open(passed[0], "rb") as file:  # noqa: PTH123 - a descriptor
-        command = json.loads(file.read())
-    for source, target in command["mounts"]:
+def enter(doors: Sequence[str], *, private: bool) -> None:
+    """Bring this process into control groups, and into a mount namespace if `private`."""
+    for door in doors:
+        with open(door, "w", encoding="ascii") as file:  # noqa: PTH123 - `pathlib` is not loaded here
+            file.write("0")
+    if private:
+        _call("unshare", _NEW_NAMESPACE)
+        _call("mount", b"none", b"/", None, _RECURSIVE | _PRIVATE, None)
+
+
+def show_and_drop(mounts: Sequence[tuple[str, str]], user: int | None) -> None:
+    """Show folders of the host in other places, and become `user` if there is one."""
+    for source, target in mounts:
         _call("mount", os.fsencode(source), os.fsencode(target), None, _BIND, None)
     if user is not None:
         os.setgroups([])
         os.setresgid(user, user, user)
         os.setresuid(user, user, user)
-        _die_with(parent)  # a change of user forgets it
+
+
+def _become(user: int | None, passed: list[int], parent: int) -> None:
+    """Turn into the command that the first descriptor holds; return only by an exception."""
+    with open(passed[0], "rb") as file:  # noqa: PTH123 - a descriptor
+        command = json.loads(file.read())
+    show_and_drop(command["mounts"], user)
+    _die_with(parent)  # a change of user forgets it
     os.setsid()
     aside = [_moved(descriptor) for descriptor in passed[1:]]
     targets = [0, 1, 2, *range(FIRST_DESCRIPTOR, FIRST_DESCRIPTOR + len(aside) - 3)]

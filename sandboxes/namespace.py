@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from sandboxes.base import (
     Capabilities,
@@ -48,6 +49,19 @@ class Host:
     places: Places
     tree_memory: bool
     """Whether control groups hold limits on whole trees."""
+
+    def view(self, workspace: Path, relay: Path | None) -> tuple[View, Mounts]:
+        """Return where the user of the sandboxes finds what is shown, and the mounts for it."""
+        shown, mounts = self.launcher.see("work", workspace)
+        tree: str | None = None
+        if self.interpreter.tree is not None:
+            tree, more = self.launcher.see("python", self.interpreter.tree)
+            mounts = (*mounts, *more)
+        sockets: str | None = None
+        if relay is not None:
+            sockets, more = self.launcher.see("control", relay)
+            mounts = (*mounts, *more)
+        return View(shown, self.interpreter, tree, sockets), mounts
 
 
 class NamespaceSandbox(HostFiles):
@@ -174,7 +188,7 @@ class NamespaceSandbox(HostFiles):
     ) -> Child:
         passed = Passed()
         report, status = passed.add(told.report_end), passed.add(told.status_end)
-        view, mounts = self._view(line)
+        view, mounts = self._host.view(self._path, self._relay.folder if line else None)
         if line is not None:
             argv = [inner_python(self._host.interpreter), *line.prefix, *argv]
             env = {**line.env, **env}
@@ -209,19 +223,6 @@ class NamespaceSandbox(HostFiles):
         self._disk_before = await asyncio.to_thread(self._files.usage)
         over = guard.is_over(self._disk_before)
         return _result(finished, guard, report, oom=oom, over=over, peak=peak)
-
-    def _view(self, line: Line | None) -> tuple[View, Mounts]:
-        launcher, interpreter = self._host.launcher, self._host.interpreter
-        workspace, mounts = launcher.see("work", self._path)
-        tree: str | None = None
-        if interpreter.tree is not None:
-            tree, more = launcher.see("python", interpreter.tree)
-            mounts = (*mounts, *more)
-        relay: str | None = None
-        if line is not None:
-            relay, more = launcher.see("control", self._relay.folder)
-            mounts = (*mounts, *more)
-        return View(workspace, interpreter, tree, relay), mounts
 
 
 class _Told:

@@ -7,13 +7,8 @@ never opens a path that the sandbox could have made.
 """
 
 import asyncio
-import fcntl
-import os
 import shutil
-import tempfile
-import time
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +17,7 @@ from sandboxes.base import Address, Network, Watch
 from sandboxes.egress.proxy import EgressProxy, unwatched
 from sandboxes.egress.rules import parse_rules
 from sandboxes.exposed import Exposed
+from sandboxes.held_folder import HeldFolder, hold_folder
 
 FOLDER = "/run/strop"
 """Where the folder is shown inside."""
@@ -30,9 +26,6 @@ _SCRIPT = "relay.py"
 _PROXY = "proxy"
 _PROXY_URL = f"http://{relay_inside.HOST}:{relay_inside.PORT}"
 _LOCAL = ("localhost", "127.0.0.1", "::1")
-_MAX_PATH = 80
-"""So that what lies in the folder has a name short enough for a socket."""
-_YOUNG_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +74,9 @@ class Relay:
         self._network = network
         self._watch = watch or unwatched
         self._owner = owner
-        self._parent = parent or _short(Path(tempfile.gettempdir()))
+        self._parent = parent
         self._lock = asyncio.Lock()
-        self._folder: Path | None = None
-        self._held: int | None = None
+        self._folder: HeldFolder | None = None
         self._proxy: EgressProxy | None = None
         self._lines = 0
 
@@ -94,7 +86,7 @@ class Relay:
         if self._folder is None:
             msg = "the folder is made with the first line"
             raise ValueError(msg)
-        return self._folder
+        return self._folder.path
 
     async def line(self, ports: Sequence[int] = ()) -> Line | None:
         """Return what connects a command, or None when nothing is allowed or exposed.
@@ -125,15 +117,13 @@ class Relay:
         if self._proxy is not None:
             await self._proxy.__aexit__(None, None, None)
         if self._folder is not None:
-            await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
-        if self._held is not None:
-            os.close(self._held)
-        self._folder = self._proxy = self._held = None
+            await asyncio.to_thread(self._folder.remove)
+        self._folder = self._proxy = None
 
     async def _open(self) -> None:
-        self._folder, self._held = await asyncio.to_thread(_made, self._parent)
+        self._folder = await asyncio.to_thread(_made, self._parent)
         if self._network.mode == "allowlist":
-            socket = self._folder / _PROXY
+            socket = self._folder.path / _PROXY
             proxy = EgressProxy(self._network, socket, self._watch, owner=self._owner)
             self._proxy = await proxy.__aenter__()
 
@@ -150,36 +140,9 @@ def proxy_env(network: Network) -> dict[str, str]:
     return {**names, **shouted, "NODE_USE_ENV_PROXY": "1"}
 
 
-def _short(parent: Path) -> Path:
-    if len(str(parent)) <= _MAX_PATH:
-        return parent
-    return Path("/tmp")  # noqa: S108 - the folder in it gets a name that nobody can guess
-
-
-def _made(parent: Path) -> tuple[Path, int]:
-    """Make the folder, held by a lock that ends with this process; remove what others left."""
-    _remove_left(parent)
-    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
-    held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    shutil.copyfile(relay_inside.__file__, folder / _SCRIPT)
-    (folder / _SCRIPT).chmod(0o644)
-    folder.chmod(0o755)
-    return folder, held
-
-
-def _remove_left(parent: Path) -> None:
-    for folder in parent.glob(f"{_PREFIX}*"):
-        with suppress(OSError), _lock_of(folder) as found:
-            if found.st_uid == os.geteuid() and time.time() - found.st_mtime > _YOUNG_S:
-                shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
-def _lock_of(folder: Path) -> Generator[os.stat_result]:
-    held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield os.fstat(held)
-    finally:
-        os.close(held)
+def _made(parent: Path | None) -> HeldFolder:
+    folder = hold_folder(_PREFIX, parent)
+    shutil.copyfile(relay_inside.__file__, folder.path / _SCRIPT)
+    (folder.path / _SCRIPT).chmod(0o644)
+    folder.path.chmod(0o755)
+    return folder

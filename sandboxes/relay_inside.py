@@ -90,6 +90,11 @@ class Carrier:
             self._control.sendall(b"control\n")
             self._poll.register(self._control, select.POLLIN)
 
+    @property
+    def descriptors(self) -> set[int]:
+        """What it listens to."""
+        return {each.fileno() for each in (self._listener, self._control) if each is not None}
+
     def run(self) -> None:
         """Carry until killed."""
         while True:
@@ -168,7 +173,7 @@ def main(proxy: str, ports: str, argv: list[str]) -> None:
     carrier = Carrier(proxy, ports)
     if os.fork() == 0:
         if os.fork() == 0:  # so that the command has no child it did not start
-            _let_go_of(0, 1, 2)
+            _let_go_but_of(carrier.descriptors)
             carrier.run()
         os._exit(0)
     os.wait()
@@ -181,10 +186,14 @@ def main(proxy: str, ports: str, argv: list[str]) -> None:
         sys.exit(_MISSING if isinstance(error, FileNotFoundError) else _NOT_RUN)
 
 
-def _let_go_of(*descriptors: int) -> None:
+def _let_go_but_of(kept: set[int]) -> None:
     nowhere = os.open(os.devnull, os.O_RDWR)
-    for descriptor in descriptors:
+    for descriptor in (0, 1, 2):
         os.dup2(nowhere, descriptor)
+    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 - `pathlib` is not loaded here
+        if int(name) > 2 and int(name) not in kept:
+            with suppress(OSError):
+                os.close(int(name))
 
 
 if __name__ == "__main__":

@@ -36,6 +36,8 @@ _TERMINAL_INJECTIONS = (0x5412, 0x541C)
 """TIOCSTI and TIOCLINUX."""
 _NEW_NAMESPACES = 0x7E020000
 """Every CLONE_NEW* flag that `clone` takes."""
+_NOT_FOR_BROWSERS = 0x0E020080
+"""The same and CLONE_NEWTIME, but for the user, pid and network namespaces of a sandbox in ours."""
 
 
 class Calls(NamedTuple):
@@ -44,6 +46,8 @@ class Calls(NamedTuple):
     audit: int
     denied: tuple[int, ...]
     clone: int
+    unshare: int
+    chroot: int
     socket: tuple[int, ...]
     ioctl: int
 
@@ -62,8 +66,8 @@ ARCHITECTURES = {
             *(101, 310, 311, 312),  # ptrace, process_vm_readv, process_vm_writev, kcmp
             *(321, 298, 323),  # bpf, perf_event_open, userfaultfd
             *(248, 249, 250),  # add_key, request_key, keyctl
-            *(165, 166, 155, 161),  # mount, umount2, pivot_root, chroot
-            *(272, 308),  # unshare, setns
+            *(165, 166, 155),  # mount, umount2, pivot_root
+            308,  # setns
             *(303, 304, 300),  # name_to_handle_at, open_by_handle_at, fanotify_init
             *(174, 175, 176, 313),  # create_module, init_module, delete_module, finit_module
             *(246, 320, 169),  # kexec_load, kexec_file_load, reboot
@@ -73,6 +77,8 @@ ARCHITECTURES = {
             *(172, 173, 154, 134, 156),  # iopl, ioperm, modify_ldt, uselib, _sysctl
         ),
         clone=56,
+        unshare=272,
+        chroot=161,
         socket=(41, 53),
         ioctl=16,
     ),
@@ -82,8 +88,8 @@ ARCHITECTURES = {
             *(117, 270, 271, 272),
             *(280, 241, 282),
             *(217, 218, 219),
-            *(40, 39, 41, 51),
-            *(97, 268),
+            *(40, 39, 41),
+            268,
             *(264, 265, 262),
             *(105, 106, 273),
             *(104, 294, 142),
@@ -92,14 +98,21 @@ ARCHITECTURES = {
             *(170, 112, 266, 171),
         ),
         clone=220,
+        unshare=97,
+        chroot=51,
         socket=(198, 199),
         ioctl=29,
     ),
 }
 
 
-def build_filter(machine: str | None = None) -> bytes:
+def build_filter(machine: str | None = None, *, browser: bool = False) -> bytes:
     """Return the program for `machine`, this one unless told.
+
+    Args:
+        machine: as `uname` names it.
+        browser: whether a program may make the namespaces of a sandbox of its own, as browsers
+            do for their pages.
 
     Raises:
         SandboxUnavailableError: there is no table for it.
@@ -118,11 +131,12 @@ def build_filter(machine: str | None = None) -> bytes:
         *_when(_JUMP_GREATER_EQUAL, _FIRST_UNKNOWN, _ERRNO | errno.ENOSYS),
         *_when(_JUMP_EQUAL, _CLONE3, _ERRNO | errno.ENOSYS),
     ]
-    for number in (*_BOTH, *calls.denied):
+    always = () if browser else (calls.unshare, calls.chroot)
+    for number in (*_BOTH, *calls.denied, *always):
         program += _when(_JUMP_EQUAL, number, _ERRNO | errno.EPERM)
-    program += _for_call(
-        calls.clone, 0, _when(_JUMP_ANY_BIT, _NEW_NAMESPACES, _ERRNO | errno.EPERM)
-    )
+    for number in (calls.clone, calls.unshare):
+        flags = _NOT_FOR_BROWSERS if browser else _NEW_NAMESPACES
+        program += _for_call(number, 0, _when(_JUMP_ANY_BIT, flags, _ERRNO | errno.EPERM))
     for number in calls.socket:
         program += _for_call(number, 0, _only_families())
     program += _for_call(calls.ioctl, 1, _no_injection())

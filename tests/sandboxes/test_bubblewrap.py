@@ -1,17 +1,11 @@
 import asyncio
 import json
 import os
-import shutil
-import subprocess
-import sys
-import tempfile
-from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
-from importlib import import_module
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-import typing_extensions
 
 from sandboxes.attacks import EAT_MEMORY
 from sandboxes.base import (
@@ -24,11 +18,10 @@ from sandboxes.base import (
     SandboxSpec,
 )
 from sandboxes.bubblewrap import DEDICATED_USER, BubblewrapBackend
+from tests.support.ordinary_user import run_as_ordinary_user
 
 pytestmark = pytest.mark.anyio
 
-ROOT = Path(__file__).parents[2]
-ORDINARY_USER = 65533
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root drops to another user")
 
 EXAM = """
@@ -240,57 +233,10 @@ async def test_root_drops_to_a_user_of_its_own_and_keeps_the_reins(tmp_path: Pat
 
 @needs_root
 async def test_an_ordinary_user_passes_the_same_exam() -> None:
-    python = _python_for_everyone()
-    done = await asyncio.to_thread(_sit_as_ordinary_user, python)
+    done = await asyncio.to_thread(run_as_ordinary_user, EXAM)
     assert done.returncode == 0, done.stderr.decode()
     lines = json.loads(done.stdout)
     assert not [line for line in lines if line["held"] is False]
     for line in lines:
         if line["held"] is None:
             assert line["detail"].startswith(("this backend does not offer", "only root"))
-
-
-def _sit_as_ordinary_user(python: str) -> subprocess.CompletedProcess[bytes]:
-    with _home_of_an_ordinary_user() as home:
-        code = _readable_copy(Path(home))
-        return subprocess.run(
-            [python, "-B", "-c", EXAM],
-            user=ORDINARY_USER,
-            group=ORDINARY_USER,
-            extra_groups=[],
-            env={"PYTHONPATH": str(code), "TMPDIR": home},
-            cwd=home,
-            capture_output=True,
-            check=False,
-        )
-
-
-def _readable_copy(home: Path) -> Path:
-    """Copy what the exam imports: the checkout may lie where only root can go."""
-    code = home / "code"
-    shutil.copytree(ROOT / "sandboxes", code / "sandboxes")
-    for name in ("annotated_types", "pydantic", "pydantic_core", "typing_inspection"):
-        shutil.copytree(Path(import_module(name).__file__ or "").parent, code / name)
-    shutil.copy(Path(typing_extensions.__file__), code)
-    return code
-
-
-@contextmanager
-def _home_of_an_ordinary_user() -> Generator[str]:
-    """Yield a folder outside those of pytest, which are root's alone."""
-    with tempfile.TemporaryDirectory() as home:
-        os.chown(home, ORDINARY_USER, ORDINARY_USER)
-        yield home
-
-
-def _python_for_everyone() -> str:
-    """The Python of the tests may live where only root can go."""
-    for candidate in (sys.executable, "/usr/bin/python3", "/usr/local/bin/python3"):
-        script = f"import sys; sys.exit(sys.version_info[:2] != {sys.version_info[:2]})"
-        try:
-            command = [candidate, "-c", script]
-            if subprocess.run(command, user=ORDINARY_USER, check=False, cwd="/").returncode == 0:
-                return candidate
-        except OSError:
-            continue
-    pytest.skip("no Python of this version can be run by an ordinary user")

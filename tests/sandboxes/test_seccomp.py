@@ -115,3 +115,16 @@ def test_every_path_through_the_program_ends_in_a_verdict(number: int, argument:
 def test_a_machine_without_a_table_is_refused() -> None:
     with pytest.raises(SandboxUnavailableError, match="'riscv64'"):
         build_filter("riscv64")
+
+
+def test_a_browser_may_make_the_namespaces_of_its_own_sandbox_and_no_others(machine: str) -> None:
+    calls = ARCHITECTURES[machine]
+    program = build_filter(machine, browser=True)
+    for number in (calls.clone, calls.unshare):
+        for flag in (0x10000000, 0x20000000, 0x40000000):  # user, pid, net
+            assert decide(program, calls.audit, number, flag | 17) == ALLOWED
+            assert decide(build_filter(machine), calls.audit, number, flag) == denied(errno.EPERM)
+        for flag in (0x00020000, 0x02000000, 0x04000000, 0x08000000):  # mount, cgroup, uts, ipc
+            assert decide(program, calls.audit, number, flag) == denied(errno.EPERM)
+    assert decide(program, calls.audit, calls.chroot) == ALLOWED
+    assert decide(program, calls.audit, NAMES[machine]["mount"]) == denied(errno.EPERM)
