@@ -87,6 +87,7 @@ class Exposed:
 
     async def _inside(self, reader: StreamReader, writer: StreamWriter) -> None:
         """Hear from the relay, or from something else inside that poses as it."""
+        handed_over = False
         try:
             async with asyncio.timeout(_PATIENCE_S):
                 said = await reader.readline()
@@ -95,29 +96,30 @@ class Exposed:
                 await reader.read()
             elif (awaited := self._awaited.pop(said, None)) is not None:
                 awaited.set_result((reader, writer))
-                return
+                handed_over = True
         except (OSError, ValueError):
             pass
-        writer.close()
+        finally:
+            if not handed_over:
+                writer.close()
 
     async def _outside(self, port: int, reader: StreamReader, writer: StreamWriter) -> None:
         number = next(self._numbers)
         said = b"%d\n" % number
-        self._awaited[said] = asyncio.get_running_loop().create_future()
-        inner: StreamWriter | None = None
+        coming = self._awaited[said] = asyncio.get_running_loop().create_future()
         try:
             async with asyncio.timeout(_PATIENCE_S):
                 control = await asyncio.shield(self._control)
                 control.write(b"%d %d\n" % (port, number))
-                from_inside, inner = await self._awaited[said]
+                from_inside, inner = await asyncio.shield(coming)
             await both(pump(reader, inner, _uncounted), pump(from_inside, writer, _uncounted))
         except OSError:
             pass
         finally:
             self._awaited.pop(said, None)
-            for each in (writer, inner):
-                if each is not None:
-                    each.close()
+            writer.close()
+            if coming.done():
+                coming.result()[1].close()
 
 
 _Serve = Callable[[StreamReader, StreamWriter], Coroutine[None, None, None]]

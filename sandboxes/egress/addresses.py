@@ -5,6 +5,8 @@ A name can lead anywhere, so it is the address that is judged, and the same addr
 
 import asyncio
 import socket
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 _GLOBAL_UNICAST = IPv6Network("2000::/3")
@@ -20,6 +22,7 @@ _NOT_PUBLIC: tuple[IPv4Network | IPv6Network, ...] = tuple(
     )
 )
 _PROBE_PORT = 9
+_THREADS = 16
 
 
 def is_public(address: str) -> bool:
@@ -63,15 +66,21 @@ def is_own(address: str) -> bool:
         return False
 
 
+@cache
+def _threads() -> ThreadPoolExecutor:
+    """Threads that wait for name servers, so that nobody else waits with them."""
+    return ThreadPoolExecutor(_THREADS, thread_name_prefix="resolve")
+
+
 async def resolve(host: str, port: int) -> list[str]:
     """Return the addresses of a name as this machine resolves it, each once.
 
     Raises:
         OSError: it has none.
     """
-    loop = asyncio.get_running_loop()
+    look = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
     try:
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        found = await asyncio.get_running_loop().run_in_executor(_threads(), look)
     except UnicodeError as error:
         raise OSError(str(error)) from error
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))

@@ -3,7 +3,7 @@
 import asyncio
 from asyncio import StreamReader, StreamWriter
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sandboxes.egress.addresses import is_own, is_public, resolve
 from sandboxes.egress.names import Place
@@ -13,6 +13,8 @@ Streams = tuple[StreamReader, StreamWriter]
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 Connect = Callable[[str, int], Awaitable[Streams]]
 _MAX_ADDRESSES = 4
+_LOOKUPS = 4
+"""At once for one sandbox: a thread waits for each, however early whoever asked gave up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,9 @@ class Dialer:
     connect: Connect = asyncio.open_connection
     timeout_s: float = 10.0
     """For the name, and again for each address."""
+    _lookups: asyncio.Semaphore = field(
+        default_factory=lambda: asyncio.Semaphore(_LOOKUPS), init=False, repr=False
+    )
 
     async def dial(self, place: Place) -> Streams:
         """Connect to a place; an address that is asked for as such was allowed as such.
@@ -43,7 +48,7 @@ class Dialer:
     async def _public(self, place: Place) -> list[str]:
         try:
             async with asyncio.timeout(self.timeout_s):
-                found = await self.resolve(place.host, place.port)
+                found = await self._looked_up(place)
         except OSError as error:
             detail = f"{place.host} has no address: {str(error) or type(error).__name__}"
             raise RefusedError(Reason.NO_NAME, detail) from error
@@ -52,3 +57,15 @@ class Dialer:
             detail = f"{place.host} leads to an address of a private network or of this machine"
             raise RefusedError(Reason.ADDRESS, detail)
         return public
+
+    async def _looked_up(self, place: Place) -> list[str]:
+        await self._lookups.acquire()
+        lookup = asyncio.ensure_future(self.resolve(place.host, place.port))
+
+        def ended(task: asyncio.Future[list[str]]) -> None:
+            self._lookups.release()
+            if not task.cancelled():
+                task.exception()  # whoever asked may be gone; then nobody is to complain
+
+        lookup.add_done_callback(ended)
+        return await asyncio.shield(lookup)

@@ -119,13 +119,18 @@ class Way:
 
 @asynccontextmanager
 async def way_out(
-    folder: Path, network: Network, fake: FakeNetwork, bounds: Bounds | None = None
+    folder: Path,
+    network: Network,
+    fake: FakeNetwork,
+    bounds: Bounds | None = None,
+    *,
+    timeout_s: float = 10.0,
 ) -> AsyncGenerator[Way, None]:
     """Run a proxy before a fake network."""
     listening = await asyncio.start_server(fake.answer, "127.0.0.1", 0)
     fake.port = listening.sockets[0].getsockname()[1]
     told: list[Egress] = []
-    dialer = Dialer(fake.resolve, fake.connect)
+    dialer = Dialer(fake.resolve, fake.connect, timeout_s)
     proxy = EgressProxy(network, folder / "e", told.append, dialer=dialer, bounds=bounds)
     try:
         async with proxy:

@@ -352,3 +352,24 @@ async def test_only_its_owner_may_connect(tmp_path: Path) -> None:
 def test_rules_that_cannot_be_kept_to_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="with its port"):
         EgressProxy(Network(mode="allowlist", domains=("10.0.0.1",)), tmp_path / "e")
+
+
+async def test_names_that_take_for_ever_hold_up_nobody_but_who_asks_for_them(
+    tmp_path: Path,
+) -> None:
+    class SlowNames(FakeNetwork):
+        answered = asyncio.Event()
+
+        async def resolve(self, host: str, port: int) -> list[str]:
+            self.resolved.append(host)
+            await self.answered.wait()
+            return [PUBLIC]
+
+    fake = SlowNames()
+    async with way_out(tmp_path, ALLOWED, fake, timeout_s=0.1) as way:
+        urls = [f"http://n{n}.wild.test/" for n in range(10)]
+        answers = await asyncio.gather(*[way.get(url) for url in urls])
+        assert {body_of(answer)["reason"] for answer in answers} == {"name_not_found"}
+        assert len(fake.resolved) == 4
+        fake.answered.set()
+        assert (await way.get("http://a.test/")).startswith(b"HTTP/1.1 200 ")
