@@ -12,13 +12,13 @@ from sandboxes.base import (
     ExecResult,
     Limits,
     Outcome,
-    PolicyRefusedError,
     SandboxGoneError,
     SandboxSpec,
 )
 from sandboxes.command import Command, communicate
 from sandboxes.docker_box import Box, Contained, ContainerGuard, Raw, bounds_of, open_box
 from sandboxes.docker_engine import Bounds, Engine, Recipe
+from sandboxes.docker_links import Ports, check_ports
 from sandboxes.docker_mount import mount_into
 from sandboxes.docker_pool import Pool, give_up, make_raw
 from sandboxes.docker_wire import Order
@@ -159,18 +159,15 @@ class DockerSandbox(HostFiles):
         Raises:
             SandboxError: the container failed.
             ValueError: `argv` or `env` cannot be passed to a program.
-            PolicyRefusedError: ports are asked for.
         """
         check_argv(argv)
-        if ports:
-            msg = "docker exposes no ports"
-            raise PolicyRefusedError(msg)
+        check_ports(ports)
         bounds = limits or self._spec.limits
         secrets = resolve(self._spec.secrets)
         self._blot = Blot(secrets)
         merged = {**_DEFAULT_ENV, **self._spec.env, **secrets, **(env or {})}
         order = _ordered(argv, merged, bounds)
-        return await self._running.start(partial(self._start, order, bounds))
+        return await self._running.start(partial(self._start, order, bounds, ports))
 
     async def close(self) -> None:
         """Kill what still runs; the workspace stays. May be called twice."""
@@ -180,24 +177,28 @@ class DockerSandbox(HostFiles):
                     self._box.discard()
             self._files.close()
 
-    async def _start(self, order: Order, limits: Limits) -> Command:
+    async def _start(self, order: Order, limits: Limits, exposed: Sequence[int]) -> Command:
         box = await self.ready()
         bounds = bounds_of(limits)
         await box.reserve(bounds)
+        ports = Ports(box.wire)
         try:
+            await ports.open(exposed)
             child = Contained(box, box.wire.start(order))
         except BaseException:
+            await ports.close()
             box.release(bounds)
             raise
         guard = ContainerGuard(child, self._files, limits, self._disk_before)
 
         async def conclude(finished: Finished) -> ExecResult:
+            await ports.close()
             box.release(bounds)
             self._disk_before = await asyncio.to_thread(self._files.usage)
             over = self._disk_before > max(limits.disk_bytes, guard.disk_before)
             return _result(finished, child, over_disk=over)
 
-        return Command(Live(child, limits, guard, self._blot), conclude)
+        return Command(Live(child, limits, guard, self._blot), conclude, ports.addresses)
 
 
 def _give_up_made(engine: Engine, making: asyncio.Task[Raw]) -> None:

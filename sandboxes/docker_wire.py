@@ -172,6 +172,12 @@ class _WayIn(asyncio.WriteTransport):
             self._closing = True
             self._flush()
 
+    def can_write_eof(self) -> bool:
+        return True
+
+    def write_eof(self) -> None:
+        self.close()
+
     def abort(self) -> None:
         """Drop what still waits."""
         self._closing = True

@@ -37,6 +37,7 @@ CHUNK = 1 << 16
 ACCEPTED_FROM = 1 << 31
 KILL_S = 3.0
 FIRST_FREE = 64
+_DEFAULT_SIGNALS = (signal.SIGTERM, signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT)
 _SET_DUMPABLE, _SET_CHILD_SUBREAPER = 4, 36
 _COUNTERS = ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")
 
@@ -243,8 +244,9 @@ class Worker:
                 os.kill(channel.keeper, signal.SIGTERM)
                 os.kill(channel.keeper, signal.SIGCONT)
             return
-        for descriptor in list(channel.readers):
+        for descriptor, kind in channel.readers.items():
             self.forget(descriptor)
+            self.send(OUTPUT_END, channel.number, NUMBER.pack(kind))
         channel.readers.clear()
         self.close_input(channel)
         self.drop_if_done(channel)
@@ -269,8 +271,9 @@ class Worker:
 
     def drop_if_done(self, channel: Channel) -> None:
         """Forget a channel on which nothing will happen any more."""
-        if channel.report < 0 and not channel.readers and channel.writer < 0:
-            self.channels.pop(channel.number, None)
+        done = channel.report < 0 and not channel.readers and channel.writer < 0
+        if done and self.channels.pop(channel.number, None) and not channel.keeper:
+            self.send(ENDED, channel.number, EXIT.pack(0, 0, 0, 0, 0, 0, 1))
 
     def forget(self, descriptor: int) -> None:
         """Stop watching a descriptor and close it."""
@@ -352,10 +355,10 @@ def keep(theirs: tuple[int, ...], order: "dict[str, Any]") -> NoReturn:
         os.closerange(max(given) + 1, 1 << 16)
         os.open(os.devnull, os.O_RDWR)
         report = given.pop()
-        main = fork_command(given, order)
+        main, code = start_command(given, order)
         for number in given:
             os.close(number)
-        code, number = await_end(main) if main else (126, 0)
+        code, number = await_end(main) if main else (code, 0)
         leftovers, clean = end_children()
         spent = resource.getrusage(resource.RUSAGE_CHILDREN)
         cpu = int((spent.ru_utime + spent.ru_stime) * 1e6)
@@ -366,16 +369,29 @@ def keep(theirs: tuple[int, ...], order: "dict[str, Any]") -> NoReturn:
         os._exit(status)
 
 
-def fork_command(given: list[int], order: "dict[str, Any]") -> int:
-    """Return the process of the command, 0 when there is no room for one."""
+def start_command(given: list[int], order: "dict[str, Any]") -> tuple[int, int]:
+    """Return the process of the command, or 0 and the exit code that a shell would give."""
     try:
-        main = os.fork()
+        # Whatever is short of memory takes a command rather than the worker.
+        with suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:  # noqa: PTH123
+            score.write("1000")
+        for number, wanted in order["bounds"]:
+            hard = resource.getrlimit(number)[1]
+            bound = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+            resource.setrlimit(number, (bound, bound))
+        os.chdir(order["cwd"])
+        argv = [part.encode("latin-1") for part in order["argv"]]
+        env = {k.encode("latin-1"): v.encode("latin-1") for k, v in order["env"].items()}
+        os.environb[b"PATH"] = env.get(b"PATH", b"/usr/bin:/bin")
+        streams = [(os.POSIX_SPAWN_DUP2, number, target) for target, number in enumerate(given)]
+        main = os.posix_spawnp(
+            argv[0], argv, env, file_actions=streams, setsid=True, setsigdef=_DEFAULT_SIGNALS
+        )
     except OSError as error:
-        os.write(given[2], b"not started: " + os.strerror(error.errno or 0).encode() + b"\n")
-        return 0
-    if main == 0:
-        run_command(given, order)
-    return main
+        name = order["argv"][0].encode("latin-1")
+        os.write(given[2], name + b": " + os.strerror(error.errno or 0).encode() + b"\n")
+        return 0, 127 if isinstance(error, FileNotFoundError) else 126
+    return main, 0
 
 
 class _ToldToStop(Exception):  # noqa: N818 - not an error
@@ -419,34 +435,6 @@ def end_children() -> tuple[int, int]:
                 os.kill(pid, signal.SIGKILL)
                 killed.add(pid)
     return len(killed), 0
-
-
-def run_command(given: list[int], order: "dict[str, Any]") -> NoReturn:
-    """Become the command."""
-    status = 127
-    try:
-        os.setsid()
-        for number in (signal.SIGTERM, signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT):
-            signal.signal(number, signal.SIG_DFL)
-        for target, number in enumerate(given):
-            os.dup2(number, target)
-        # Whatever is short of memory takes a command rather than its supervisor.
-        with suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:  # noqa: PTH123
-            score.write("1000")
-        for number, wanted in order["bounds"]:
-            hard = resource.getrlimit(number)[1]
-            bound = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-            resource.setrlimit(number, (bound, bound))
-        os.chdir(order["cwd"])
-        argv = [part.encode("latin-1") for part in order["argv"]]
-        env = {k.encode("latin-1"): v.encode("latin-1") for k, v in order["env"].items()}
-        os.execvpe(argv[0], argv, env)  # noqa: S606 - no shell is wanted
-    except OSError as error:
-        status = 127 if isinstance(error, FileNotFoundError) else 126
-        name = order["argv"][0].encode("latin-1")
-        os.write(2, name + b": " + os.strerror(error.errno or 0).encode() + b"\n")
-    finally:
-        os._exit(status)
 
 
 def parents_of_all() -> dict[int, int]:
