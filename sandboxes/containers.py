@@ -1,14 +1,15 @@
 """Commands in Docker containers, from an image of your choice; `STROP_SANDBOX=docker`.
 
-Covered: each sandbox has a container of its own that served no other. It has no network,
-no privileges, no capabilities, a read-only system and a system-call filter without new
-namespaces, io_uring and odd sockets; only the workspace at `/work` and 64 MiB of scratch
-space can be written, and commands are a user that is not root outside either. The kernel
-bounds memory, processes and processor time of the container, and of each process the size
-of files, open files and processor time. A worker inside, which commands can neither trace
-nor kill, ends whatever a command leaves behind; where it cannot, the container is
-destroyed. Where gVisor (`runsc`) is installed in the engine it is used, and then the host's
-kernel is out of reach, too. Containers are made ahead of time where the server is root.
+Covered: each sandbox has a container of its own that served no other. It has no network but
+what a proxy of the server lets through, no privileges, no capabilities, a read-only system
+and a system-call filter without new namespaces, io_uring and odd sockets; only the workspace
+at `/work` and 64 MiB of scratch space can be written, and commands are a user that is not
+root outside either. The kernel bounds memory, processes and processor time of the container,
+and of each process the size of files, open files and processor time. A worker inside, which
+commands can neither trace nor kill, ends whatever a command leaves behind; where it cannot,
+the container is destroyed. Where gVisor (`runsc`) is installed in the engine it is used, and
+then the host's kernel is out of reach, too. Containers are made ahead of time where the
+server is root.
 
 Not covered: the engine runs as root, and whoever reaches its socket owns the machine; the
 server does, the commands do not. Without gVisor containers share the host's kernel, so a
@@ -25,7 +26,6 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple
 
 from sandboxes.base import (
     Capabilities,
@@ -45,6 +45,7 @@ from sandboxes.docker_mount import can_mount
 from sandboxes.docker_pool import SIZE, Pool
 from sandboxes.docker_sandbox import Yard, open_sandbox
 from sandboxes.docker_sweep import identity, sweep
+from sandboxes.relay_proof import PROOF_NETWORK, is_connected
 
 DEDICATED_USER = 60600
 """As whom commands run when the server is root; no distribution hands it out."""
@@ -82,11 +83,6 @@ print(json.dumps({
 """
 
 
-class _Proven(NamedTuple):
-    yard: Yard
-    capabilities: Capabilities
-
-
 @sandbox("docker")
 @dataclass
 class DockerBackend:
@@ -99,7 +95,7 @@ class DockerBackend:
     """Empty for gVisor's if the engine has it, else the engine's default."""
     pool_size: int = SIZE
     """Containers kept ready; 0 for none."""
-    _proven: _Proven | None = field(default=None, init=False, repr=False)
+    _proven: Yard | None = field(default=None, init=False, repr=False)
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock, init=False, repr=False)
 
     def configured(self, options: Mapping[str, str]) -> "DockerBackend":
@@ -117,7 +113,7 @@ class DockerBackend:
         Raises:
             SandboxUnavailableError: it cannot work here; says why and what to do.
         """
-        return (await self._prove()).capabilities
+        return (await self.yard()).capabilities
 
     async def create(self, spec: SandboxSpec, *, watch: Watch | None = None) -> Sandbox:
         """Make a sandbox on the workspace of `spec`.
@@ -126,24 +122,29 @@ class DockerBackend:
             SandboxUnavailableError: see `probe`.
             PolicyRefusedError: `spec` asks for isolation or for a network that is not had here.
         """
-        del watch
-        yard, capabilities = await self._prove()
+        yard = await self.yard()
+        capabilities = yard.capabilities
         if spec.min_isolation > capabilities.isolation:
             asked, given = spec.min_isolation.name, capabilities.isolation.name
             msg = f"the spec asks for isolation {asked}, docker gives {given}"
             raise PolicyRefusedError(msg)
-        if spec.network.mode != "none":
-            msg = "the docker backend lets nothing through to the network"
+        if spec.network.mode != "none" and not capabilities.network_allowlist:
+            msg = "the docker backend lets nothing through to the network here; see its notes"
             raise PolicyRefusedError(msg)
-        return await open_sandbox(yard, spec, capabilities)
+        return await open_sandbox(yard, spec, watch)
 
-    async def _prove(self) -> _Proven:
+    async def yard(self) -> Yard:
+        """Return what makes containers here, after it was seen to.
+
+        Raises:
+            SandboxUnavailableError: see `probe`.
+        """
         async with self._lock:
             if self._proven is None:
                 self._proven = await self._found()
             return self._proven
 
-    async def _found(self) -> _Proven:
+    async def _found(self) -> Yard:
         engine = Engine(self.host)
         try:
             facts = await engine.ask(engine.facts)
@@ -159,45 +160,58 @@ class DockerBackend:
             msg = f"the Docker engine at {self.host} makes no sandboxes: {error}"
             raise SandboxUnavailableError(msg) from error
 
-    async def _proven_with(self, engine: Engine, facts: Facts) -> _Proven:
+    async def _proven_with(self, engine: Engine, facts: Facts) -> Yard:
         root = os.geteuid() == 0
         runtime = self.runtime or (_GVISOR if _GVISOR in facts.runtimes else "")
         user = DEDICATED_USER if root else os.geteuid()
         recipe = Recipe(self.image, user, runtime or None, identity())
-        yard = Yard(engine, recipe, user if root else None, pool=None)
-        claimed = _claimed(facts, runtime)
+        yard = Yard(engine, recipe, user if root else None, _claimed(facts, runtime))
+        why = (
+            "each container is made when it is asked for, which takes some hundred milliseconds; "
+            "only a server that is root can make them ahead of time"
+        )
         if can_mount() and runtime != _GVISOR and self.pool_size:
-            pool = Pool(engine, recipe, self.pool_size)
             try:
-                await _prove_in(replace(yard, pool=Pool(engine, recipe, 0)), claimed)
+                proven = await _proven_in(replace(yard, pool=Pool(engine, recipe, 0)))
             except SandboxError as error:
                 why = f"each container is made when it is asked for ({error})"
             else:
-                return _Proven(replace(yard, pool=pool), claimed)
-        else:
-            why = (
-                "each container is made when it is asked for, which takes some hundred "
-                "milliseconds; only a server that is root can make them ahead of time"
-            )
-        await _prove_in(yard, claimed)
-        return _Proven(yard, claimed.model_copy(update={"notes": (*claimed.notes, why)}))
+                return replace(proven, pool=Pool(engine, recipe, self.pool_size))
+        return _noted(await _proven_in(yard), why)
 
 
-async def _prove_in(yard: Yard, claimed: Capabilities) -> None:
+async def _proven_in(yard: Yard) -> Yard:
+    """Return the yard with what a real command found to hold.
+
+    Raises:
+        SandboxUnavailableError: something that protects the host does not.
+    """
+    claimed = yard.capabilities
     with tempfile.TemporaryDirectory(prefix="strop-proof-") as folder:
         workspace = Path(folder) / "workspace"
-        spec = SandboxSpec(workspace=workspace, limits=_PROOF_LIMITS)
-        place = await open_sandbox(yard, spec, claimed)
+        spec = SandboxSpec(workspace=workspace, limits=_PROOF_LIMITS, network=PROOF_NETWORK)
+        place = await open_sandbox(yard, spec)
         try:
             result = await place.exec(["python3", "-I", "-c", _PROOF])
+            missing = _not_held(result, filtered=claimed.syscall_filter)
+            connected = not missing and await is_connected(place)
         finally:
             await place.close()
-        missing = _not_held(result, filtered=claimed.syscall_filter)
         if not (workspace / "proof").exists():
             missing.append("the host's workspace")
     if missing:
         msg = f"a container started, but a command in it did not find {', '.join(missing)}"
         raise SandboxUnavailableError(msg)
+    if connected:
+        return yard
+    weaker = {"network_allowlist": False, "ports": False}
+    weak = replace(yard, capabilities=claimed.model_copy(update=weaker))
+    return _noted(weak, "commands cannot be connected to the proxy, nor to exposed ports")
+
+
+def _noted(yard: Yard, note: str) -> Yard:
+    notes = (*yard.capabilities.notes, note)
+    return replace(yard, capabilities=yard.capabilities.model_copy(update={"notes": notes}))
 
 
 def _not_held(result: ExecResult, *, filtered: bool) -> list[str]:
@@ -224,6 +238,8 @@ def _claimed(facts: Facts, runtime: str) -> Capabilities:
         tree_kill=True,
         network_none=True,
         syscall_filter=not gvisor,
+        network_allowlist=True,
+        ports=True,
         notes=tuple(notes),
     )
 

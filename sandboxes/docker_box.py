@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from sandboxes.base import Limits, Outcome, SandboxError, SandboxGoneError
 from sandboxes.docker_engine import Bounds, Engine
-from sandboxes.docker_wire import Accept, Channel, Ended, Wire, open_wire
+from sandboxes.docker_wire import Channel, Ended, Wire, open_wire
 from sandboxes.files import Workspace
 from sandboxes.images.worker import KILL_S, STDERR, STDOUT
 
@@ -115,13 +115,13 @@ class Box:
             self._engine.submit(self._engine.remove, self._raw.number)
 
 
-async def open_box(engine: Engine, raw: Raw, on_accept: Accept | None = None) -> Box:
+async def open_box(engine: Engine, raw: Raw) -> Box:
     """Speak to a container; it must answer.
 
     Raises:
         SandboxGoneError: it does not.
     """
-    box = Box(engine, raw, await open_wire(raw.attached, on_accept))
+    box = Box(engine, raw, await open_wire(raw.attached))
     try:
         await box.answer()
     except BaseException:

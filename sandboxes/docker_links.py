@@ -5,17 +5,23 @@ through the same stream as everything else.
 """
 
 import asyncio
+import shutil
+import tempfile
 from asyncio import StreamReader, StreamWriter
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 
-from sandboxes.base import Address, SandboxError
+from sandboxes.base import Address, Network, SandboxError, Watch
 from sandboxes.docker_wire import Channel, Wire
+from sandboxes.egress.proxy import EgressProxy, unwatched
+from sandboxes.egress.rules import parse_rules
 from sandboxes.egress.traffic import both, pump
 from sandboxes.images.worker import STDOUT
+from sandboxes.relay import proxy_env
+from sandboxes.relay_inside import HOST, PORT
 
-HOST = "127.0.0.1"
 _MAX_PORT = 65_535
 _MAX_CONNECTIONS = 128
 
@@ -84,6 +90,59 @@ class Ports:
                 await carry(self._wire.dial(port), reader, writer)
         finally:
             writer.close()
+
+
+class WayOut:
+    """What commands of one sandbox reach of the network: the proxy, and what it lets through."""
+
+    def __init__(self, network: Network, watch: Watch | None) -> None:
+        """Take in what is allowed.
+
+        Raises:
+            ValueError: the allow-list says something that cannot be kept to.
+        """
+        parse_rules(network.domains)
+        self.env = proxy_env(network)
+        self._network, self._watch = network, watch or unwatched
+        self._links = Links()
+        self._folder: Path | None = None
+        self._proxy: EgressProxy | None = None
+
+    async def open(self, wire: Wire) -> None:
+        """Have a container's worker listen where programs expect the proxy."""
+        if self._network.mode == "none":
+            return
+        if self._proxy is None:
+            self._folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="strop-way-"))
+            proxy = EgressProxy(self._network, self._folder / "proxy", self._watch)
+            self._proxy = await proxy.__aenter__()
+        wire.on_accept = self._accept
+        wire.listen(PORT)
+
+    async def close(self) -> None:
+        """Cut what is connected and listen no more."""
+        await self._links.close()
+        if self._proxy is not None:
+            await self._proxy.__aexit__(None, None, None)
+            self._proxy = None
+        if self._folder is not None:
+            await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+
+    def _accept(self, channel: Channel) -> None:
+        self._links.run(self._lead(channel))
+
+    async def _lead(self, channel: Channel) -> None:
+        writer: StreamWriter | None = None
+        try:
+            if self._folder is not None:
+                reader, writer = await asyncio.open_unix_connection(self._folder / "proxy")
+                await carry(channel, reader, writer)
+        except OSError:
+            pass  # the proxy has closed; whoever asked sees the end of the connection
+        finally:
+            channel.kill()
+            if writer is not None:
+                writer.close()
 
 
 async def carry(channel: Channel, reader: StreamReader, writer: StreamWriter) -> None:

@@ -14,11 +14,12 @@ from sandboxes.base import (
     Outcome,
     SandboxGoneError,
     SandboxSpec,
+    Watch,
 )
 from sandboxes.command import Command, communicate
 from sandboxes.docker_box import Box, Contained, ContainerGuard, Raw, bounds_of, open_box
 from sandboxes.docker_engine import Bounds, Engine, Recipe
-from sandboxes.docker_links import Ports, check_ports
+from sandboxes.docker_links import Ports, WayOut, check_ports
 from sandboxes.docker_mount import mount_into
 from sandboxes.docker_pool import Pool, give_up, make_raw
 from sandboxes.docker_wire import Order
@@ -51,7 +52,9 @@ class Yard:
     recipe: Recipe
     owner: int | None
     """To whom workspaces are given; None where the server itself is not root."""
-    pool: Pool | None
+    capabilities: Capabilities
+    """What was proved of the containers."""
+    pool: Pool | None = None
     """None where workspaces can be shown only to containers that are made for them."""
 
     async def box(self, spec: SandboxSpec) -> Box:
@@ -101,13 +104,17 @@ class DockerSandbox(HostFiles):
     """Runs commands in a container and reaches the workspace from outside."""
 
     def __init__(
-        self, yard: Yard, spec: SandboxSpec, capabilities: Capabilities, workspace: Workspace
+        self, yard: Yard, spec: SandboxSpec, workspace: Workspace, watch: Watch | None
     ) -> None:
-        """Use a workspace that is open; `open_sandbox` opens it."""
+        """Use a workspace that is open; `open_sandbox` opens it.
+
+        Raises:
+            ValueError: the network's allow-list says something that cannot be kept to.
+        """
+        self._way_out = WayOut(spec.network, watch)
         super().__init__(workspace, Running())
         self._yard = yard
         self._spec = spec
-        self._capabilities = capabilities
         self._box: Box | None = None
         self._making = asyncio.Lock()
         self._disk_before = 0
@@ -115,7 +122,7 @@ class DockerSandbox(HostFiles):
     @property
     def capabilities(self) -> Capabilities:
         """What this sandbox enforces."""
-        return self._capabilities
+        return self._yard.capabilities
 
     async def ready(self) -> Box:
         """Return the container, another one if the last was lost.
@@ -128,6 +135,7 @@ class DockerSandbox(HostFiles):
                 if self._box is not None:
                     self._box.discard()
                 self._box = await self._yard.box(self._spec)
+                await self._way_out.open(self._box.wire)
             return self._box
 
     async def exec(
@@ -165,13 +173,14 @@ class DockerSandbox(HostFiles):
         bounds = limits or self._spec.limits
         secrets = resolve(self._spec.secrets)
         self._blot = Blot(secrets)
-        merged = {**_DEFAULT_ENV, **self._spec.env, **secrets, **(env or {})}
-        order = _ordered(argv, merged, bounds)
+        more = {**self._spec.env, **secrets, **(env or {})}
+        order = _ordered(argv, {**_DEFAULT_ENV, **self._way_out.env, **more}, bounds)
         return await self._running.start(partial(self._start, order, bounds, ports))
 
     async def close(self) -> None:
         """Kill what still runs; the workspace stays. May be called twice."""
         if await self._running.close():
+            await self._way_out.close()
             async with self._making:
                 if self._box is not None:
                     self._box.discard()
@@ -206,15 +215,20 @@ def _give_up_made(engine: Engine, making: asyncio.Task[Raw]) -> None:
         engine.submit(give_up, engine, making.result())
 
 
-async def open_sandbox(yard: Yard, spec: SandboxSpec, capabilities: Capabilities) -> DockerSandbox:
+async def open_sandbox(yard: Yard, spec: SandboxSpec, watch: Watch | None = None) -> DockerSandbox:
     """Open the workspace of `spec`, making the folder, and a container that shows it.
 
     Raises:
         SandboxError: the container could not be made.
+        ValueError: the network's allow-list says something that cannot be kept to.
     """
     path = spec.workspace.absolute()
     workspace = await asyncio.to_thread(lambda: Workspace(path, owner=yard.owner))
-    place = DockerSandbox(yard, spec, capabilities, workspace)
+    try:
+        place = DockerSandbox(yard, spec, workspace, watch)
+    except ValueError:
+        workspace.close()
+        raise
     try:
         await place.ready()
     except BaseException:

@@ -208,7 +208,7 @@ class _WayIn(asyncio.WriteTransport):
             self._protocol.connection_lost(None)
 
 
-Accept = Callable[[Channel, int], None]
+Accept = Callable[[Channel], None]
 """Is told each connection that a command made to a port that `listen` named."""
 
 
@@ -241,8 +241,9 @@ class Order:
 class Wire(asyncio.Protocol):
     """The connection to one worker."""
 
-    def __init__(self, on_accept: Accept | None = None) -> None:
+    def __init__(self) -> None:
         """Begin without a connection; `open_wire` makes one."""
+        self.on_accept: Accept | None = None
         self.lost = False
         self.reason = "the container ended"
         self._transport: asyncio.Transport | None = None
@@ -250,7 +251,6 @@ class Wire(asyncio.Protocol):
         self._frames = bytearray()
         self._channels: dict[int, Channel] = {}
         self._next = 1
-        self._on_accept = on_accept
         self._told = bytearray()
         self._answers: dict[int, asyncio.Future[None]] = {}
         self.gone_event = asyncio.Event()
@@ -371,14 +371,14 @@ class Wire(asyncio.Protocol):
 
     def _accept(self, number: int, payload: bytes) -> bool:
         known = number in self._channels or number <= theirs.ACCEPTED_FROM
-        if self._on_accept is None or known or len(payload) != theirs.NUMBER.size:
+        if known or len(payload) != theirs.NUMBER.size:
             return False
         channel = Channel(self, number, (theirs.STDOUT,))
         self._channels[number] = channel
-        if len(self._channels) > _MOST_ACCEPTED:
+        if self.on_accept is None or len(self._channels) > _MOST_ACCEPTED:
             channel.kill()
         else:
-            self._on_accept(channel, theirs.NUMBER.unpack(payload)[0])
+            self.on_accept(channel)
         return True
 
     def _lose(self, reason: str) -> None:
@@ -397,10 +397,10 @@ class Wire(asyncio.Protocol):
         self.gone_event.set()
 
 
-async def open_wire(attached: socket.socket, on_accept: Accept | None = None) -> Wire:
+async def open_wire(attached: socket.socket) -> Wire:
     """Speak over a socket that is attached to a container."""
     loop = asyncio.get_running_loop()
-    wire = Wire(on_accept)
+    wire = Wire()
     await loop.create_unix_connection(lambda: wire, sock=attached)
     return wire
 

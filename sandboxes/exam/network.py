@@ -61,7 +61,7 @@ for name in ("localhost.example.org", "listed.invalid"):
 
 _TAKE_THE_FOLDER = f"""
 import os, socket
-for name in os.listdir("{_FOLDER}"):
+for name in os.listdir("{_FOLDER}") if os.path.isdir("{_FOLDER}") else ():
     for act in (os.unlink, lambda path: os.rename(path, "/tmp/x"), lambda path: os.chmod(path, 0)):
         try:
             act("{_FOLDER}/" + name)

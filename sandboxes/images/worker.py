@@ -36,6 +36,8 @@ WINDOW = 1 << 20
 CHUNK = 1 << 16
 ACCEPTED_FROM = 1 << 31
 KILL_S = 3.0
+PATIENCE_S = 0.5
+"""For a keeper that was told to end its command."""
 FIRST_FREE = 64
 _DEFAULT_SIGNALS = (signal.SIGTERM, signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT)
 _SET_DUMPABLE, _SET_CHILD_SUBREAPER = 4, 36
@@ -56,6 +58,7 @@ class Channel:
         self.keeper = 0
         self.report = -1
         self.oom_before = 0
+        self.patience = float("inf")
 
 
 class Worker:
@@ -75,15 +78,19 @@ class Worker:
         os.set_blocking(self.control_in, False)
         self.selector.register(self.control_in, selectors.EVENT_READ, self.read_control)
         self.accepted = ACCEPTED_FROM
+        self.listening: set[int] = set()
 
     def run(self) -> None:
         """Serve until the server lets go."""
         self.send(READY, 0, NUMBER.pack(os.getuid()))
         while True:
-            for key, mask in self.selector.select(1.0):
+            for key, mask in self.selector.select(0.5):
                 if self.selector.get_map().get(key.fd) is key:  # none before it closed this one
                     key.data(mask)
             self.bury()
+            for channel in self.channels.values():
+                if channel.keeper > 0 and time.monotonic() > channel.patience:
+                    os.kill(channel.keeper, signal.SIGKILL)  # a command holds it up
 
     def send(self, kind: int, channel: int, payload: bytes = b"") -> None:
         """Write one frame; the server always reads, so this ends."""
@@ -240,6 +247,7 @@ class Worker:
     def kill(self, channel: Channel) -> None:
         """End a command with everything below it, or a connection."""
         if channel.keeper:
+            channel.patience = min(channel.patience, time.monotonic() + PATIENCE_S)
             with suppress(ProcessLookupError):
                 os.kill(channel.keeper, signal.SIGTERM)
                 os.kill(channel.keeper, signal.SIGCONT)
@@ -254,17 +262,19 @@ class Worker:
     def end(self, channel: Channel, _: int) -> None:
         """Tell how a command ended, from the last words of its keeper."""
         report = os.read(channel.report, EXIT.size)
+        # It has said all it will; only when it is gone are its children known to be ours.
+        with suppress(ProcessLookupError, ChildProcessError):
+            os.kill(channel.keeper, signal.SIGKILL)
+            os.waitpid(channel.keeper, 0)
+        channel.keeper = -1
         if len(report) != EXIT.size:
-            # Only another command can have killed the keeper; what it kept is ours to end now.
-            leftovers = self.end_strays()
-            report = EXIT.pack(0, signal.SIGKILL, 0, 0, leftovers, 0, 1)
+            # Only a command can have killed the keeper; what it kept is ours to end now.
+            report = EXIT.pack(0, signal.SIGKILL, 0, 0, self.end_strays(), 0, 1)
         self.forget(channel.report)
         fields = list(EXIT.unpack(report))
         if oom_kills() > channel.oom_before:
             fields[5] = 1
-        with suppress(ChildProcessError):
-            os.waitpid(channel.keeper, 0)
-        channel.report, channel.keeper = -1, -1
+        channel.report = -1
         self.close_input(channel)
         self.send(ENDED, channel.number, EXIT.pack(*fields))
         self.drop_if_done(channel)
@@ -327,11 +337,10 @@ class Worker:
 
     def listen(self, port: int) -> None:
         """Take connections of commands and pass them to the server."""
-        try:
-            server = socket.create_server(("127.0.0.1", port))
-        except OSError as error:
-            self.send(FAILED, 0, os.strerror(error.errno or 0).encode())
+        if port in self.listening:
             return
+        self.listening.add(port)
+        server = socket.create_server(("127.0.0.1", port))
         self.selector.register(server, selectors.EVENT_READ, partial(self.accept, server))
 
     def accept(self, server: socket.socket, _: int) -> None:

@@ -20,16 +20,19 @@ from sandboxes.base import (
     SandboxSpec,
     SandboxUnavailableError,
 )
+from sandboxes.check import all_checks, run_check
 from sandboxes.containers import DEDICATED_USER, DockerBackend
 from sandboxes.docker_engine import Bounds, Engine, Recipe
 from sandboxes.docker_sandbox import DockerSandbox
 from sandboxes.docker_sweep import identity, sweep
 from tests.support.docker_engine import DockerEngine
+from tests.support.recycled import RecyclingBackend
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.anyio
 
 ROOT = Path(__file__).parents[2]
+_AT_ONCE = 3
 
 KILL_THE_KEEPER = """
 import os, signal, subprocess
@@ -67,6 +70,7 @@ SERVE = """
 import asyncio, sys
 from pathlib import Path
 from sandboxes.base import SandboxSpec
+from sandboxes.check import all_checks, run_check
 from sandboxes.containers import DockerBackend
 
 async def main():
@@ -103,6 +107,27 @@ async def sandbox_on(
         yield place
     finally:
         await place.close()
+
+
+async def test_containers_pass_the_exam(backend: DockerBackend) -> None:
+    """All of it here, in a few containers: one for each check would take minutes."""
+    capabilities = await backend.probe()
+    checks = [c for c in all_checks() if all(getattr(capabilities, need) for need in c.needs)]
+    assert len(checks) == len(all_checks())
+    waiting, broken = list(reversed(checks)), list[str]()
+
+    async def sit() -> None:
+        recycling = RecyclingBackend(backend)
+        try:
+            while waiting:
+                result = await run_check(recycling, waiting.pop())
+                if not result.held:
+                    broken.append(f"{result.name}: {result.detail}")
+        finally:
+            await recycling.close()
+
+    await asyncio.gather(*(sit() for _ in range(_AT_ONCE)))
+    assert broken == []
 
 
 async def test_a_command_that_kills_its_keeper_ends_with_all_it_started(
