@@ -89,6 +89,11 @@ class Box:
             self.release(bounds)
             raise
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing runs in it."""
+        return not self._wanted
+
     def release(self, bounds: Bounds) -> None:
         """Say that what was started with `bounds` has ended."""
         self._wanted.remove(bounds)

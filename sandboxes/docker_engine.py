@@ -336,7 +336,28 @@ def worker_text() -> str:
 
 @cache
 def _seccomp() -> str:
-    return json.dumps(json.loads((IMAGES / "seccomp.json").read_text(encoding="utf-8")))
+    profile = json.loads((IMAGES / "seccomp.json").read_text(encoding="utf-8"))
+    profile["syscalls"] += _ioctl_rules()
+    return json.dumps(profile)
+
+
+def _ioctl_rules() -> list[dict[str, Any]]:
+    """Allow every `ioctl` but TIOCSTI and TIOCLINUX, which type into a terminal.
+
+    The kernel looks at the low half of the argument only, so each bit of that is compared by
+    itself: a comparison of the whole would be fooled by the high half.
+    """
+    prefix, denied = 0x5410, {0x5412, 0x541C}
+    differing = [(1 << bit, ~prefix & (1 << bit)) for bit in range(4, 32)]
+    beside = [(0xFFFFFFFF, prefix + n) for n in range(16) if prefix + n not in denied]
+    return [
+        {
+            "names": ["ioctl"],
+            "action": "SCMP_ACT_ALLOW",
+            "args": [{"index": 1, "value": mask, "valueTwo": value, "op": "SCMP_CMP_MASKED_EQ"}],
+        }
+        for mask, value in (*differing, *beside)
+    ]
 
 
 def _filter(recipe: Recipe) -> Sequence[str]:

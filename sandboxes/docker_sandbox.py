@@ -12,6 +12,7 @@ from sandboxes.base import (
     ExecResult,
     Limits,
     Outcome,
+    SandboxError,
     SandboxGoneError,
     SandboxSpec,
     Watch,
@@ -187,9 +188,8 @@ class DockerSandbox(HostFiles):
             self._files.close()
 
     async def _start(self, order: Order, limits: Limits, exposed: Sequence[int]) -> Command:
-        box = await self.ready()
         bounds = bounds_of(limits)
-        await box.reserve(bounds)
+        box = await self._reserved(bounds)
         ports = Ports(box.wire)
         try:
             await ports.open(exposed)
@@ -208,6 +208,19 @@ class DockerSandbox(HostFiles):
             return _result(finished, child, over_disk=over)
 
         return Command(Live(child, limits, guard, self._blot), conclude, ports.addresses)
+
+    async def _reserved(self, bounds: Bounds) -> Box:
+        """Return the container under `bounds`; a fresh one where the last holds more already."""
+        box = await self.ready()
+        try:
+            await box.reserve(bounds)
+        except SandboxError:
+            if not box.idle:
+                raise
+            await box.destroy()
+            box = await self.ready()
+            await box.reserve(bounds)
+        return box
 
 
 def _give_up_made(engine: Engine, making: asyncio.Task[Raw]) -> None:

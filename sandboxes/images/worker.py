@@ -246,6 +246,8 @@ class Worker:
 
     def kill(self, channel: Channel) -> None:
         """End a command with everything below it, or a connection."""
+        if channel.keeper < 0:
+            return
         if channel.keeper:
             channel.patience = min(channel.patience, time.monotonic() + PATIENCE_S)
             with suppress(ProcessLookupError):
@@ -302,6 +304,10 @@ class Worker:
             strays = [pid for pid in parents if pid not in kept and pid != os.getpid()]
             if not strays:
                 break
+            if not keepers:
+                with suppress(OSError):
+                    os.kill(-1, signal.SIGKILL)  # at once, however fast they multiply
+                killed.update(strays)
             for pid in strays:
                 with suppress(OSError):
                     os.kill(pid, signal.SIGKILL)

@@ -27,7 +27,6 @@ from sandboxes.check import (
     run_checks,
 )
 from sandboxes.exam import takeover
-from sandboxes.selection import make
 
 pytestmark = pytest.mark.anyio
 
@@ -35,23 +34,20 @@ CONTRACT = [check for check in all_checks() if check.group == "contract"]
 CONTAINMENT = [check for check in all_checks() if check.group == "containment"]
 MUST_WORK = "bubblewrap"
 UNPROTECTED = "unsafe-local"
+ELSEWHERE = "docker"
+"""Sits the whole exam in `test_containers.py`, in a few containers."""
 SIDE_BY_SIDE = 4
 FIRST = (*check_contract.CHECKS, *check_containment.CHECKS)
 SOME = (*FIRST, *[check for check in all_checks() if check not in FIRST][::4])
 
 
 @cache
-def backend_called(name: str, **options: str) -> SandboxBackend:
-    return make(discover()[name], options)
+def backend_called(name: str) -> SandboxBackend:
+    return discover()[name]()
 
 
-async def usable(
-    name: str, request: pytest.FixtureRequest, needs: Sequence[str] = ()
-) -> SandboxBackend:
-    options: dict[str, str] = {}
-    if name == "docker":
-        options["docker_host"] = request.getfixturevalue("docker_engine").host
-    backend = backend_called(name, **options)
+async def usable(name: str, needs: Sequence[str] = ()) -> SandboxBackend:
+    backend = backend_called(name)
     try:
         capabilities = await backend.probe()
     except SandboxUnavailableError as error:
@@ -70,28 +66,24 @@ def shown(check: Check) -> str:
 
 @pytest.mark.parametrize("name", [MUST_WORK, UNPROTECTED])
 @pytest.mark.parametrize("check", CONTRACT, ids=shown)
-async def test_a_backend_keeps_the_contract(
-    name: str, check: Check, request: pytest.FixtureRequest
-) -> None:
-    result = await run_check(await usable(name, request, check.needs), check)
+async def test_a_backend_keeps_the_contract(name: str, check: Check) -> None:
+    result = await run_check(await usable(name, check.needs), check)
     assert result.held is True, result.detail
 
 
 @pytest.mark.parametrize("check", CONTAINMENT, ids=shown)
-async def test_the_default_backend_contains(check: Check, request: pytest.FixtureRequest) -> None:
-    result = await run_check(await usable(MUST_WORK, request, check.needs), check)
+async def test_the_default_backend_contains(check: Check) -> None:
+    result = await run_check(await usable(MUST_WORK, check.needs), check)
     assert result.held is True, result.detail
 
 
-@pytest.mark.parametrize("name", sorted(set(discover()) - {MUST_WORK, UNPROTECTED}))
-async def test_another_backend_passes_the_exam_as_far_as_it_promises(
-    name: str, request: pytest.FixtureRequest
-) -> None:
+@pytest.mark.parametrize("name", sorted(set(discover()) - {MUST_WORK, UNPROTECTED, ELSEWHERE}))
+async def test_another_backend_passes_the_exam_as_far_as_it_promises(name: str) -> None:
     """Ask side by side, and not everything: where each sandbox takes long to make, it adds up.
 
     `./strop sandboxes check --all` asks everything; docs/sandboxes.md shows what it found.
     """
-    backend = await usable(name, request)
+    backend = await usable(name)
     few = asyncio.Semaphore(SIDE_BY_SIDE)
 
     async def answer(check: Check) -> CheckResult:

@@ -127,7 +127,7 @@ async def test_containers_pass_the_exam(backend: DockerBackend) -> None:
             await recycling.close()
 
     await asyncio.gather(*(sit() for _ in range(_AT_ONCE)))
-    assert broken == []
+    assert not broken, "\n".join(broken)
 
 
 async def test_a_command_that_kills_its_keeper_ends_with_all_it_started(
