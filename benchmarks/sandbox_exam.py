@@ -1,6 +1,7 @@
 """Let every backend sit its exam, and write what they cover and what held into the page.
 
-python -m benchmarks.sandbox_exam       # some minutes; STROP_DOCKER_HOST and so on count
+python -m benchmarks.sandbox_exam            # some minutes; STROP_DOCKER_HOST and so on count
+python -m benchmarks.sandbox_exam --texts    # at once: only what the backends say of themselves
 """
 
 import asyncio
@@ -43,9 +44,10 @@ async def examined() -> str:
 
 
 def main() -> None:
-    """Write both parts."""
+    """Write both parts, or only the first."""
     page = filled(PAGE.read_text(encoding="utf-8"), "backends", described())
-    page = filled(page, "exam", asyncio.run(examined()))
+    if "--texts" not in sys.argv[1:]:
+        page = filled(page, "exam", asyncio.run(examined()))
     PAGE.write_text(page, encoding="utf-8")
 
 

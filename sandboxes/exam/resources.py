@@ -12,7 +12,7 @@ _MOST_MEGABYTES = 160
 """Scratch space may hold this much in all beside the workspace."""
 
 _TREE_MEMORY = ("shell", "tree_memory")
-"""Memory that is nobody's own is seen by control groups only, or seen late."""
+"""What only control groups count: memory that is nobody's own, and shares of processors."""
 
 _FILL_SCRATCH = """
 import os
@@ -117,6 +117,21 @@ except OSError:
 print(len(held))
 """
 
+_SPIN = """
+import os, time
+end = time.monotonic() + 0.5
+for _ in range(3):
+    os.fork()
+while time.monotonic() < end:
+    pass
+os.write(1, b"%f\\n" % time.process_time())
+while True:
+    try:
+        os.wait()
+    except OSError:
+        break
+"""
+
 _DEEP = """
 import os
 for _ in range(1200):
@@ -194,6 +209,15 @@ async def _deep(trial: Trial) -> Verdict:
     return judge(holds, f"{result.outcome}, {len(listed)} listed, snapshot {told[:60]}")
 
 
+async def _processor(trial: Trial) -> Verdict:
+    """Spin with as many processes as there are, and add up what they got."""
+    limits = EXAM_LIMITS.model_copy(update={"cpu_cores": 0.3})
+    result = await trial.python(_SPIN, limits=limits)
+    got = sum(map(float, result.stdout.split() or [b"9"]))
+    most = 0.3 * result.duration_s + 0.3
+    return judge(got <= most, f"{got:.2f} s of processor time in {result.duration_s:.2f} s")
+
+
 async def _side_by_side(trial: Trial) -> Verdict:
     """Starve one command, and look whether another suffers."""
     spin = "import os\nfor _ in range(3): os.fork()\nwhile True: pass"
@@ -208,6 +232,7 @@ CHECKS = (
     Check("buffers in the kernel are bounded", "containment", _kernel_buffers, needs=_TREE_MEMORY),
     Check("shared memory counts as memory", "containment", _shared_map, needs=_TREE_MEMORY),
     Check("unnamed files count as memory", "containment", _unnamed_file, needs=_TREE_MEMORY),
+    Check("processor time is shared out", "containment", _processor, needs=_TREE_MEMORY),
     Check("a flood of empty files is stopped", "containment", _many_files),
     Check("a file with holes cannot pretend to be huge", "containment", _sparse, "anyone"),
     Check("a flood on both streams is stopped", "containment", _flood),

@@ -18,7 +18,7 @@ def between(marker: str) -> str:
 
 
 def test_every_backend_is_described_in_its_own_words() -> None:
-    assert between("backends") == described(), TELL
+    assert between("backends") == described(), f"{TELL} --texts"
 
 
 def test_the_table_has_every_check_of_the_exam_and_every_backend() -> None:
