@@ -193,7 +193,7 @@ async def _costs(trial: Trial) -> Verdict:
     result = await trial.python(script)
     timed = 0.1 <= result.duration_s < EXAM_LIMITS.wall_s
     cpu = result.cpu_s is None or 0.05 <= result.cpu_s <= EXAM_LIMITS.wall_s
-    peak = result.peak_memory_bytes is None or 1 << 20 <= result.peak_memory_bytes < 1 << 30
+    peak = result.peak_memory_bytes is None or 0 < result.peak_memory_bytes < 1 << 30
     detail = f"{result.duration_s:.2f} s, {result.cpu_s} s, {result.peak_memory_bytes} bytes"
     return judge(result.ok and timed and cpu and peak, detail)
 

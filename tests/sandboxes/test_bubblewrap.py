@@ -24,18 +24,26 @@ pytestmark = pytest.mark.anyio
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root drops to another user")
 
+# The first parts whole and every fourth of the rest, side by side; where memory is not bounded
+# by the kernel it is measured, and what measures must not be starved by the exam itself.
 EXAM = """
 import asyncio, json
+from sandboxes import check_containment, check_contract
 from sandboxes.bubblewrap import BubblewrapBackend
 from sandboxes.check import all_checks, run_check
 
 async def sit():
-    backend, few = BubblewrapBackend(), asyncio.Semaphore(6)
+    backend, few = BubblewrapBackend(), asyncio.Semaphore(4)
     async def answer(check):
         async with few:
             return (await run_check(backend, check)).model_dump()
-    checks = [check for check in all_checks() if "daemon" not in check.name]
-    return await asyncio.gather(*map(answer, checks))
+    first = (*check_contract.CHECKS, *check_containment.CHECKS)
+    rest = [check for check in all_checks() if check not in first]
+    checks = [check for check in (*first, *rest[::4]) if "daemon" not in check.name]
+    alone = [check for check in checks if "memory" in check.name]
+    together = [check for check in checks if check not in alone]
+    done = list(await asyncio.gather(*map(answer, together)))
+    return done + [await answer(check) for check in alone]
 
 print(json.dumps(asyncio.run(sit())))
 """
