@@ -146,6 +146,22 @@ def test_a_failed_task_says_why(page: Page, server: ChatServer) -> None:
     expect(page.locator(".answer .problem")).to_contain_text("No model answered. Llama3: refused.")
 
 
+def test_what_a_sandbox_reached_and_did_not_reach_is_said_once(
+    page: Page, server: ChatServer
+) -> None:
+    submit(page)
+    reached = {"host": "a.test", "port": 443, "method": "CONNECT", "allowed": True}
+    reason = "host_not_allowed: <b>.test is not on the list"
+    refused = {"host": "<b>.test", "port": 443, "allowed": False, "reason": reason}
+    play(server, [("task", {"status": "running"}), *[("egress", reached), ("egress", refused)] * 2])
+    play(server, [("egress_more", {"allowed": 3, "refused": 4})])
+    expect(page.get_by_text("3 allowed, 4 refused")).to_be_visible()
+    expect(page.get_by_text("a.test:443")).to_have_count(1)
+    expect(page.locator(".timeline-line.trouble")).to_have_text(
+        f"The sandbox was kept from <b>.test:443. {reason}"
+    )
+
+
 def test_a_refused_submission_is_readable_and_keeps_the_draft(
     page: Page, server: ChatServer
 ) -> None:

@@ -102,15 +102,14 @@ const FOLDERS = {
   },
   egress(state, data, event) {
     const place = `${data.host || "?"}:${data.port ?? 0}`;
-    const key = `egress-${place}-${data.allowed ? "allowed" : data.reason}`;
-    const times = (state.byKey.get(key)?.data.times ?? 0) + 1;
-    const text = [place, data.allowed ? "" : data.reason, times > 1 ? `${times} times` : ""].filter(Boolean).join(", ");
-    if (data.allowed) put(state, key, "note", event, { title: "Reached from the sandbox", text, times });
-    else put(state, key, "trouble", event, { title: "The sandbox was kept from a host", text, times });
+    const key = `egress-${place}-${data.allowed ? "" : data.reason}`;
+    if (state.byKey.has(key)) return;
+    if (data.allowed) put(state, key, "note", event, { title: `The sandbox reached ${place}`, text: `By ${data.method}.` });
+    else put(state, key, "trouble", event, { title: `The sandbox was kept from ${place}`, text: data.reason });
   },
   egress_more(state, data, event) {
-    const text = `${data.allowed} allowed, ${data.refused} refused`;
-    put(state, `egress-${event.seq}`, "note", event, { title: "More connections from the sandbox", text });
+    const title = `The sandbox made more connections: ${data.allowed} allowed, ${data.refused} refused`;
+    put(state, `egress-${event.seq}`, "note", event, { title, text: "Only the first ones are told one by one." });
   },
   approval(state, data, event) {
     const known = state.byKey.get(`approval-${data.id}`);
