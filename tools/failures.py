@@ -73,7 +73,7 @@ _EXITS: dict[int, ErrorClass] = {
 }
 
 _ADVICE: dict[ErrorClass, str] = {
-    "network": "There is no network in the sandbox; pages are fetched with `fetch_url`.",
+    "network": "The sandbox reaches what its operator allowed only; `fetch_url` fetches pages.",
     "policy": "Only the workspace can be written, and nothing may leave the sandbox.",
 }
 

@@ -22,10 +22,10 @@ async def python(args: PythonArguments, context: ToolContext) -> ToolResult:
     r"""Run Python in the workspace and return what it printed.
 
     Use it to compute, to read and transform data files, to check a result. Not for one shell
-    command (use `shell`), nor for web pages: there is no network. Only Python 3 and its
-    standard library are there; nothing can be installed. As in a notebook, names stay
-    from call to call, until a call is killed; keep in files what must last. Modules in the
-    workspace can be imported. A call is never repeated by itself after a crash.
+    command (use `shell`), nor for web pages: there is no network but allowed hosts. Only
+    Python 3 and its standard library are there; nothing can be installed. As in a notebook,
+    names stay from call to call until one is killed; keep in files what must last. Modules in
+    the workspace can be imported. A call is never repeated after a crash.
 
     Returns standard output, then standard error. An uncaught exception is a failure and comes
     with the lines that raised it.

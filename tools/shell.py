@@ -25,9 +25,9 @@ async def shell(args: ShellArguments, context: ToolContext) -> ToolResult:
     """Run a command line with `sh` in the workspace and return what it printed.
 
     Use it for files, text utilities and programs that are installed. Not for Python code (use
-    `python`), nor for web pages (use `fetch_url`): there is no network, and only the workspace
-    can be written. Nothing is kept between calls but files. A command may append or move, so a
-    call is never repeated by itself after a crash.
+    `python`), nor for web pages (use `fetch_url`): there is no network but allowed hosts, and
+    only the workspace can be written. Nothing is kept between calls but files. A command may
+    append or move, so a call is never repeated by itself after a crash.
 
     Returns standard output, then standard error; an exit status other than 0 is a failure.
 
