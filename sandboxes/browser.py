@@ -17,7 +17,7 @@ import json
 import shlex
 import sys
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from sandboxes.base import Limits, SandboxSpec, SandboxUnavailableError, Watch
 from sandboxes.bubblewrap import BubblewrapBackend, demand
 from sandboxes.confinement import inner_python, options_for, packed
 from sandboxes.files import Workspace
-from sandboxes.held_folder import HeldFolder, hold_folder
+from sandboxes.held_folder import hold_folder
 from sandboxes.namespace import Host
 from sandboxes.places import Place
 from sandboxes.process import to_its_end, wait_for_death
@@ -98,22 +98,22 @@ async def browser_in(
     program = _found(programs)
     host, capabilities = await backend.proven()
     demand(spec, capabilities)
-    workspace = await asyncio.to_thread(
-        Workspace, spec.workspace.absolute(), owner=host.launcher.user
-    )
-    relay = Relay(spec.network, watch, owner=host.launcher.user)
-    folder = await asyncio.to_thread(hold_folder, _PREFIX)
-    place = host.places.take(limits)
-    try:
+    async with AsyncExitStack() as stack:
+        workspace = await asyncio.to_thread(
+            Workspace, spec.workspace.absolute(), owner=host.launcher.user
+        )
+        stack.callback(workspace.close)
+        relay = Relay(spec.network, watch, owner=host.launcher.user)
+        stack.push_async_callback(relay.close)
         line = await relay.line()
+        folder = await asyncio.to_thread(hold_folder, _PREFIX)
+        stack.callback(folder.remove)
+        place = host.places.take(limits)
+        stack.push_async_callback(_end, folder.path / _STARTED, place, host)
         plan = _plan(host, spec, program, line, relay.folder if line else None)
         plan |= {"started": str(folder.path / _STARTED)}
         plan |= {"doors": [str(door) for door in (place.group.doors if place.group else ())]}
         yield Browser(await asyncio.to_thread(_written, folder.path, plan))
-    finally:
-        await to_its_end(_end(folder, place, host))
-        await relay.close()
-        workspace.close()
 
 
 def _found(programs: Sequence[str]) -> str:
@@ -162,16 +162,19 @@ def _written(folder: Path, plan: dict[str, Any]) -> Path:
     return program
 
 
-async def _end(folder: HeldFolder, place: Place, host: Host) -> None:
-    """Kill what was started and wait until it is gone."""
-    for pid in await asyncio.to_thread(_living, folder.path / _STARTED):
+async def _end(started: Path, place: Place, host: Host) -> None:
+    """Kill what was started, however often whoever waits is cancelled meanwhile."""
+    await to_its_end(_killed(started))
+    place.slot.close()
+    host.places.give(place)
+
+
+async def _killed(started: Path) -> None:
+    for pid in await asyncio.to_thread(_living, started):
         tree = await asyncio.to_thread(descendants, pid)
         kill_all(tree)
         for each in tree:
             await wait_for_death(each, _DEATH_S)
-    place.slot.close()
-    host.places.give(place)
-    await asyncio.to_thread(folder.remove)
 
 
 def _living(started: Path) -> list[int]:

@@ -43,13 +43,17 @@ class Head:
     chunked: bool = False
     awaits: bool = False
     """Whether the client waits for a `100 Continue`."""
+    old: bool = False
+    """Whether it speaks HTTP/1.0, which knows no chunks."""
 
     def onward(self) -> bytes:
         """Return the head that the server gets."""
         host = self.place.host if self.place.port == _HTTP_PORT else str(self.place)
         if ":" in self.place.host and self.place.port == _HTTP_PORT:
             host = f"[{self.place.host}]"
-        lines = [b"%s %s HTTP/1.1" % (self.method.encode(), self.target), b"Host: " + host.encode()]
+        version = b"HTTP/1.0" if self.old else b"HTTP/1.1"
+        first = b" ".join([self.method.encode(), self.target, version])
+        lines = [first, b"Host: " + host.encode()]
         lines += [b"%s: %s" % field for field in self.fields]
         if self.chunked:
             lines.append(b"Transfer-Encoding: chunked")
@@ -101,6 +105,7 @@ def _plain(method: str, target: bytes, fields: list[tuple[bytes, bytes]], versio
         length=length,
         chunked=chunked,
         awaits=b"expect" in named,
+        old=version == b"HTTP/1.0",
     )
 
 

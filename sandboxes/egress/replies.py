@@ -3,6 +3,7 @@
 from asyncio import IncompleteReadError, LimitOverrunError, StreamReader, StreamWriter
 from dataclasses import dataclass, replace
 
+from sandboxes.egress.heads import Head
 from sandboxes.egress.refusals import Reason, RefusedError
 from sandboxes.egress.traffic import PIECE, Traffic
 
@@ -27,7 +28,7 @@ class Reply:
         return bool({b"content-length", b"transfer-encoding"} & self.named.keys())
 
 
-async def read_reply(server: StreamReader, method: str, limit: int) -> Reply:
+async def read_reply(server: StreamReader, head: Head, limit: int) -> Reply:
     """Return the head of the response to a request; heads that only announce it are left out.
 
     Raises:
@@ -35,7 +36,7 @@ async def read_reply(server: StreamReader, method: str, limit: int) -> Reply:
     """
     reply = await _final(server)
     length = reply.named.get(b"content-length", b"")
-    if method == "HEAD" or reply.status in _WITHOUT_BODY:
+    if head.method == "HEAD" or reply.status in _WITHOUT_BODY:
         return replace(reply, bodiless=True)
     if length.isdigit() and int(length) > limit:
         detail = f"the answer has {int(length)} bytes, allowed are {limit}"
@@ -44,20 +45,21 @@ async def read_reply(server: StreamReader, method: str, limit: int) -> Reply:
 
 
 async def carry_reply(
-    reply: Reply, server: StreamReader, client: StreamWriter, traffic: Traffic
+    reply: Reply, head: Head, server: StreamReader, client: StreamWriter, traffic: Traffic
 ) -> None:
     """Carry a response; a body that only the end of the connection ends is put in chunks.
 
-    Otherwise a download that is cut could not be told from one that is whole.
+    Otherwise a download that is cut could not be told from one that is whole. Clients of old
+    have to live with that.
 
     Raises:
         RefusedError: it is too much.
     """
-    chunk = not reply.delimited and not reply.bodiless
+    chunk = not (reply.delimited or reply.bodiless or head.old)
     lines = [*reply.lines, *([b"Transfer-Encoding: chunked"] if chunk else [])]
-    head = b"\r\n".join([*lines, b"Connection: close", b"", b""])
-    traffic.receive(len(head))
-    client.write(head)
+    first = b"\r\n".join([*lines, b"Connection: close", b"", b""])
+    traffic.receive(len(first))
+    client.write(first)
     while piece := await server.read(PIECE):
         traffic.receive(len(piece))
         client.write(b"%x\r\n%b\r\n" % (len(piece), piece) if chunk else piece)

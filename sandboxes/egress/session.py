@@ -158,9 +158,9 @@ class Session:
             else:
                 await send_body(self.reader, onward, head.length, traffic)
             await onward.drain()
-        reply = await read_reply(server, head.method, traffic.download_limit)
+        reply = await read_reply(server, head, traffic.download_limit)
         self._answered = True
-        await carry_reply(reply, server, self.writer, traffic)
+        await carry_reply(reply, head, server, self.writer, traffic)
 
     async def _tunnel(
         self, place: Place, server: StreamReader, onward: StreamWriter, traffic: Traffic

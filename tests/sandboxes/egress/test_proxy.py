@@ -237,6 +237,14 @@ async def test_a_body_that_ends_with_its_connection_comes_whole(way: Way) -> Non
     assert answer.endswith(b"\r\n\r\n9\r\nall of it\r\n0\r\n\r\n")
 
 
+async def test_a_client_of_old_gets_no_chunks(way: Way) -> None:
+    way.network.reply = b"HTTP/1.0 200 OK\r\n\r\nall of it"
+    answer = await way.send(b"GET http://a.test/ HTTP/1.0\r\n\r\n")
+    await until(lambda: len(way.network.heard) == 1)
+    assert answer.endswith(b"Connection: close\r\n\r\nall of it")
+    assert way.network.heard[0].startswith(b"GET / HTTP/1.0\r\n")
+
+
 async def test_an_announcement_is_not_the_answer(way: Way) -> None:
     way.network.reply = (
         b"HTTP/1.1 103 Early\r\nLink: x\r\n\r\nHTTP/1.1 204 Done\r\nKeep-Alive: timeout=5\r\n\r\n"
