@@ -84,11 +84,17 @@ async def build(args: Namespace) -> int:
     return Exit.DONE
 
 
+_FLAGS = (
+    *("tree_memory", "pids", "disk_quota", "tree_kill", "syscall_filter"),
+    *("network_none", "network_allowlist", "ports"),
+)
+"""What a backend may enforce or offer, by the names in `Capabilities`."""
+
+
 def _say_nothing(_: str) -> None:
     """Keep quiet, for who reads JSON."""
 
 
 def _enforced(found: Capabilities) -> str:
-    flags = ("tree_memory", "pids", "disk_quota", "tree_kill", "network_none", "syscall_filter")
-    held = [flag.replace("_", " ") for flag in flags if getattr(found, flag)]
+    held = [flag.replace("_", " ") for flag in _FLAGS if getattr(found, flag)]
     return ", ".join(held) or "nothing"
