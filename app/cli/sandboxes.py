@@ -6,10 +6,11 @@ from argparse import Namespace
 from pathlib import Path
 
 from app.cli.exits import CliError, Exit
+from app.cli.narration import narrate
 from app.cli.text import note, one_line, say, say_json, table
 from app.sandboxing import SandboxDesk
 from app.settings import load_settings
-from sandboxes.base import Capabilities, SandboxSpec, SandboxUnavailableError
+from sandboxes.base import Capabilities, Egress, SandboxSpec, SandboxUnavailableError
 from sandboxes.base import discover as find_backends
 from sandboxes.docker_engine import Engine
 from sandboxes.selection import make
@@ -45,10 +46,18 @@ async def list_backends(args: Namespace) -> int:
 
 
 async def run(args: Namespace) -> int:
-    """Run one command in a fresh sandbox and pass on what it prints."""
-    selected = await SandboxDesk(load_settings()).selected()
+    """Run one command in a fresh sandbox, as a task would, and pass on what it prints."""
+    settings = load_settings()
+    desk = SandboxDesk(settings)
+    selected = await desk.selected()
     with tempfile.TemporaryDirectory(prefix="strop-run-") as folder:
-        place = await selected.backend.create(SandboxSpec(workspace=Path(folder) / "workspace"))
+        spec = SandboxSpec(
+            workspace=Path(folder) / "workspace",
+            network=desk.network,
+            secrets=settings.sandbox_secrets,
+            min_isolation=desk.min_isolation,
+        )
+        place = await selected.backend.create(spec, watch=_note_egress)
         try:
             result = await place.exec(args.words)
         finally:
@@ -89,6 +98,11 @@ _FLAGS = (
     *("network_none", "network_allowlist", "ports"),
 )
 """What a backend may enforce or offer, by the names in `Capabilities`."""
+
+
+def _note_egress(egress: Egress) -> None:
+    for line in narrate("egress", egress.model_dump()):
+        note(line.strip())
 
 
 def _say_nothing(_: str) -> None:

@@ -124,6 +124,18 @@ def test_a_command_in_a_sandbox_prints_what_it_prints(
     assert capfdbinary.readouterr().out == b"42\n"
 
 
+def test_a_command_in_a_sandbox_reaches_what_tasks_may_reach_and_it_is_said(
+    strop: Strop, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("STROP_SANDBOX", "bubblewrap")
+    monkeypatch.setenv("STROP_SANDBOX_HOSTS", "listed.invalid")
+    ask = "import urllib.request; urllib.request.urlopen('http://169.254.169.254/')"
+    assert strop("sandboxes", "run", "--", "python3", "-c", ask) == 1
+    told = capfd.readouterr().err
+    assert "kept from 169.254.169.254:80: host_not_allowed: " in told
+    assert "HTTP Error 403: Forbidden By Policy" in told
+
+
 def test_a_command_that_fails_in_a_sandbox_fails_here(
     strop: Strop, shown: Callable[[], Any]
 ) -> None:
