@@ -58,9 +58,9 @@ def parse_rules(entries: Iterable[str]) -> Rules:
 
 
 def _rule(entry: str) -> Rule:
-    host, port = split_port(entry)
-    wildcard = host.startswith(_WILDCARD)
     try:
+        host, port = split_port(entry)
+        wildcard = host.startswith(_WILDCARD)
         name, literal = normal_host(ascii_host(host.removeprefix(_WILDCARD)))
     except ValueError as error:
         msg = f"expected 'example.org', '*.example.org' or either with ':PORT', got {entry!r}"
