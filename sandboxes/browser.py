@@ -53,9 +53,12 @@ _ARGUMENTS = (
     "--disable-sync",
     "--force-webrtc-ip-handling-policy=disable_non_proxied_udp",
 )
+_NOWHERE = f"{relay_inside.HOST}:1"
 _PROXIED = (
     f"--proxy-server=http://{relay_inside.HOST}:{relay_inside.PORT}",
-    "--proxy-bypass-list=<-loopback>",
+    f"--proxy-bypass-list=<-loopback>;{_NOWHERE}",
+    # Told to update nothing it asks all the same, and what a page wanted drowns in that.
+    f"--component-updater=url-source=http://{_NOWHERE}/",
 )
 
 
