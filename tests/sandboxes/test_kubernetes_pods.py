@@ -108,6 +108,11 @@ async def line_of(command: Process) -> bytes:
     return seen
 
 
+def own_processes() -> str:
+    """Return the name of the namespace whose processes this process sees."""
+    return str(Path("/proc/self/ns/pid").readlink())
+
+
 def running(mark: str) -> bool:
     """Return whether any process of this machine has this word in its command line."""
     for path in Path("/proc").glob("[0-9]*/cmdline"):
@@ -255,6 +260,24 @@ async def test_what_a_command_leaves_behind_is_ended(place: Sandbox) -> None:
     assert result.ok
     assert result.survivors_killed == 1
     assert not running(mark)
+
+
+async def test_a_command_that_kills_all_it_sees_reaches_its_pod_only(place: Sandbox) -> None:
+    outside = await asyncio.create_subprocess_exec("sleep", "60")
+    # It looks first: where it sees the processes of this machine it ends none.
+    script = """
+import os, sys
+if os.readlink("/proc/self/ns/pid") == sys.argv[1] or len(os.listdir("/proc")) > 500:
+    sys.exit("it sees the whole machine")
+os.kill(-1, 9)
+"""
+    result = await place.exec(["python3", "-c", script, own_processes()])
+    assert result.stderr == b""
+    assert not result.ok
+    assert outside.returncode is None
+    outside.kill()
+    await outside.wait()
+    assert (await place.exec(["echo", "on"])).stdout == b"on\n"
 
 
 async def test_cancelling_and_closing_end_it_too(place: Sandbox) -> None:

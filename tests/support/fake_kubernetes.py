@@ -1,14 +1,12 @@
 """An API server that speaks as much of Kubernetes as the backend uses; no cluster.
 
-Pods are folders. A program in one runs on this machine in a mount namespace made by
-bubblewrap: it sees the pod's volumes, a read-only system and no network, but shares the
-process numbers of the machine, as programs of one pod share theirs. So what a command of the
-backend does and how it ends is real here, and what contains it is this file's, not a cluster's.
+Pods are folders, and processes of this machine in namespaces that bubblewrap makes; see
+`fake_pods.py`. So what a command of the backend does and how it ends is real here, and what
+contains it is not a cluster's.
 """
 
 import asyncio
 import json
-import os
 import shutil
 import struct
 import tempfile
@@ -20,14 +18,13 @@ from typing import Any
 from fastapi import FastAPI, Request, WebSocket, WebSocketDisconnect
 from fastapi.responses import JSONResponse
 
-from sandboxes.seccomp import build_filter
+from tests.support.fake_pods import Pod, Program, start_pod
 
 Object = dict[str, Any]
 
 PROTOCOL = "v4.channel.k8s.io"
 _CORE = "/api/v1/namespaces/{namespace}"
 _AGENTS = "/apis/agents.x-k8s.io/v1beta1"
-_SYSTEM = ("/bin", "/sbin", "/lib", "/lib64")
 _PIECE = 1 << 15
 
 
@@ -50,6 +47,10 @@ class FakeCluster:
     agents: dict[str, Object] = field(default_factory=dict[str, Object])
     executed: list[list[str]] = field(default_factory=list[list[str]])
     folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="strop-fake-")))
+    port: int = 0
+    """Where this server listens, for pods that can reach it."""
+    _pods_running: dict[str, Pod] = field(default_factory=dict[str, Pod])
+    _starting: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def application(self) -> FastAPI:
         """Return the server."""
@@ -102,7 +103,7 @@ class FakeCluster:
 
         @app.delete(f"{_CORE}/pods/{{name}}")
         async def _(name: str) -> JSONResponse:
-            pod = self.pods.pop(name, None)
+            pod = await self._removed(name)
             return _status(404, f'pods "{name}" not found') if pod is None else JSONResponse(pod)
 
     def _sandboxes(self, app: FastAPI) -> None:
@@ -133,7 +134,7 @@ class FakeCluster:
         @app.delete(_AGENTS + "/namespaces/{namespace}/sandboxes/{name}")
         async def _(name: str) -> JSONResponse:
             made = self.agents.pop(name, None)
-            self.pods.pop(name, None)
+            await self._removed(name)
             return _status(404, f'"{name}" not found') if made is None else JSONResponse(made)
 
     def _add(self, pod: Object) -> JSONResponse:
@@ -168,50 +169,35 @@ class FakeCluster:
             await socket.close()
             return
         await socket.accept(subprotocol=PROTOCOL)
-        with _filter() as program:
-            process = await asyncio.create_subprocess_exec(
-                *self._contained(self.pods[name], program),
-                *argv,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-                env={},
-                pass_fds=(program,),
-            )
-        feeding = asyncio.create_task(_feed(socket, process))
+        program = await (await self._running(name)).execute(argv)
+        feeding = asyncio.create_task(_feed(socket, program))
         with suppress(WebSocketDisconnect, RuntimeError):
             await asyncio.gather(
-                _pass_on(socket, 1, process.stdout), _pass_on(socket, 2, process.stderr)
+                _pass_on(socket, 1, program.stdout), _pass_on(socket, 2, program.stderr)
             )
-            code = await process.wait()
+            code = await program.wait()
             await socket.send_bytes(b"\x03" + json.dumps(_ended(code)).encode())
             await socket.close()
         feeding.cancel()
         await asyncio.gather(feeding, return_exceptions=True)
-        await process.wait()
+        program.close()
 
-    def _contained(self, pod: Object, program: int) -> list[str]:
-        container = pod["spec"]["containers"][0]
-        options = ["--unshare-user", "--unshare-net", "--unshare-ipc", "--uid", "1000"]
-        options += ["--gid", "1000", "--cap-drop", "ALL", "--seccomp", str(program)]
-        options += ["--ro-bind", "/usr", "/usr", "--proc", "/proc", "--dev", "/dev"]
-        for path in _SYSTEM:
-            if Path(path).is_symlink():
-                options += ["--symlink", str(Path(path).readlink()), path]
-        for mount in container["volumeMounts"]:
-            place = self.folder / pod["metadata"]["name"] / mount["name"]
-            options += ["--bind", str(place), mount["mountPath"]]
-        cluster = {"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": "9"}
-        if not self.enforces_policies:
-            options.remove("--unshare-net")
-            cluster["KUBERNETES_SERVICE_PORT"] = str(self.port)
-        variables = {one["name"]: one["value"] for one in container["env"]}
-        for name, value in {"PATH": "/usr/bin:/bin", **cluster, **variables}.items():
-            options += ["--setenv", name, value]
-        return ["bwrap", *options, "--remount-ro", "/", "--chdir", container["workingDir"], "--"]
+    async def _running(self, name: str) -> Pod:
+        async with self._starting:
+            if name not in self._pods_running:
+                reached = {"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": "9"}
+                if not self.enforces_policies:
+                    reached |= {"KUBERNETES_SERVICE_PORT": str(self.port), "OPEN": "1"}
+                spec = self.pods[name]["spec"]
+                started = await start_pod(spec, self.folder / name, reached)
+                self._pods_running[name] = started
+            return self._pods_running[name]
 
-    port: int = 0
-    """Where this server listens, for pods that can reach it."""
+    async def _removed(self, name: str) -> Object | None:
+        pod, running = self.pods.pop(name, None), self._pods_running.pop(name, None)
+        if running is not None:
+            await running.remove()
+        return pod
 
 
 def violations(spec: Object) -> list[str]:
@@ -236,32 +222,17 @@ def violations(spec: Object) -> list[str]:
     return broken
 
 
-class _filter:  # noqa: N801 - used as a function
-    """Hold the system-call filter of a container runtime in a descriptor."""
-
-    def __enter__(self) -> int:
-        self._number = os.memfd_create("filter")
-        os.write(self._number, build_filter())
-        os.lseek(self._number, 0, os.SEEK_SET)
-        return self._number
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self._number)
-
-
-async def _feed(socket: WebSocket, process: asyncio.subprocess.Process) -> None:
-    assert process.stdin is not None
+async def _feed(socket: WebSocket, program: Program) -> None:
     with suppress(WebSocketDisconnect, ConnectionError, RuntimeError):
         while True:
             data = await socket.receive_bytes()
             if data[:1] == b"\x00":
-                process.stdin.write(data[1:])
-                await process.stdin.drain()
-    process.stdin.close()
+                program.stdin.write(data[1:])
+                await program.stdin.drain()
+    program.stdin.close()
 
 
-async def _pass_on(socket: WebSocket, channel: int, stream: asyncio.StreamReader | None) -> None:
-    assert stream is not None
+async def _pass_on(socket: WebSocket, channel: int, stream: asyncio.StreamReader) -> None:
     while data := await stream.read(_PIECE):
         await socket.send_bytes(struct.pack("B", channel) + data)
 
