@@ -31,6 +31,8 @@ _BLOCK = 4096
 _OPEN_FILES = 1024
 _REPORTS = "/tmp"  # noqa: S108 - a volume of the pod
 _HEAD = struct.Struct(">I")
+_NOTHING = (1 << 32) - 1
+"""The length that says that the server lives, and nothing else."""
 _MEMORY_EVENTS = ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")
 
 
@@ -105,10 +107,12 @@ def usage() -> int:
 
 def read_frame(source: IO[bytes]) -> bytes | None:
     """Return the next frame of stdin; None when the server hung up."""
-    head = source.read(_HEAD.size)
-    if len(head) < _HEAD.size:
-        return None
-    size = _HEAD.unpack(head)[0]
+    size = _NOTHING
+    while size == _NOTHING:
+        head = source.read(_HEAD.size)
+        if len(head) < _HEAD.size:
+            return None
+        size = _HEAD.unpack(head)[0]
     data = source.read(size)
     return data if len(data) == size else None
 

@@ -9,8 +9,9 @@ import asyncio
 import json
 import os
 import struct
+from collections.abc import Coroutine
 from contextlib import AsyncExitStack, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sandboxes.base import SandboxGoneError
 from sandboxes.pipes import open_reader, open_writer
@@ -20,9 +21,13 @@ from sandboxes.pods.manifest import SOURCE
 if TYPE_CHECKING:
     from aiohttp import ClientWebSocketResponse
 
+_T = TypeVar("_T")
 _STDIN, _STDOUT, _STDERR, _STATUS = 0, 1, 2, 3
 _PIECE = 1 << 15
 _HEAD = struct.Struct(">I")
+_NOTHING = bytes([_STDIN]) + b"\xff\xff\xff\xff"
+"""A frame that means nothing, so that what stands between does not take silence for an end."""
+_SILENCE_S = 20.0
 _BOOT = f"import os\nexec(os.environ[{SOURCE!r}])"
 
 
@@ -184,8 +189,20 @@ class PodChild:
 
 
 async def _forward(source: asyncio.StreamReader, socket: "ClientWebSocketResponse") -> None:
-    """Send what is written to stdin, then that it ended."""
+    """Send what is written to stdin, then that it ended; runs until cancelled."""
     with suppress(ConnectionError):
-        while data := await source.read(_PIECE):
+        while data := await _alive(source.read(_PIECE), socket):
             await socket.send_bytes(frame(data))
         await socket.send_bytes(frame(b""))
+        await _alive(asyncio.Event().wait(), socket)
+
+
+async def _alive(work: Coroutine[Any, Any, _T], socket: "ClientWebSocketResponse") -> _T:
+    """Wait for `work`, and show meanwhile that this side lives."""
+    task = asyncio.create_task(work)
+    try:
+        while not (await asyncio.wait([task], timeout=_SILENCE_S))[0]:
+            await socket.send_bytes(_NOTHING)
+        return task.result()
+    finally:
+        task.cancel()

@@ -4,6 +4,7 @@ What is judged here is what this backend does, not what a cluster contains.
 """
 
 import asyncio
+import io
 import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
@@ -28,7 +29,9 @@ from sandboxes.base import (
 )
 from sandboxes.check import Check, all_checks, run_check
 from sandboxes.kubernetes_pods import KubernetesBackend
+from sandboxes.pods.inside import read_frame
 from sandboxes.pods.manifest import PodOptions, agent_sandbox, labels_of, no_network, pod
+from sandboxes.pods.wire import frame
 from sandboxes.python_session import PythonSession
 from tests.support.fake_kubernetes import FakeCluster, kubeconfig, violations
 from tests.support.served import served
@@ -233,6 +236,13 @@ async def test_a_program_can_be_talked_to_while_it_runs(place: Sandbox) -> None:
         result = await one.wait()
     assert result.ok
     assert result.stdout == b"first\nsecond\n"
+
+
+def test_frames_that_mean_nothing_are_passed_over() -> None:
+    alive = b"\xff\xff\xff\xff"
+    sent = b"".join([alive, frame(b"one")[1:], alive, alive, frame(b"")[1:], b"\x00\x00"])
+    source = io.BytesIO(sent)
+    assert [read_frame(source) for _ in range(3)] == [b"one", b"", None]
 
 
 async def test_an_interpreter_can_be_kept(place: Sandbox) -> None:
