@@ -78,6 +78,7 @@ class Report:
     rows: list[Row]
     bursts: list[Burst]
     held: list[Held]
+    aims: list[str]
     notes: list[str]
 
 
@@ -123,7 +124,7 @@ async def measure(rounds: int, held: int, *, with_peers: bool) -> Report:
             f"{before:.1f} before and {after:.1f} after, Python {platform.python_version()}, "
             f"{'root' if os.geteuid() == 0 else 'an ordinary user'}"
         )
-        return Report(machine, rows, bursts, memory, ground.notes)
+        return Report(machine, rows, bursts, memory, aims(rows), ground.notes)
 
 
 async def _rounds(cases: Sequence[Case], rounds: int) -> list[Row]:
@@ -241,6 +242,34 @@ async def _hold(backend: SandboxBackend, ground: Grounds, most: int, *, workers:
     return Held(f"{name}, {what}", len(took), by_pss, first, last, note)
 
 
+def aims(rows: Sequence[Row]) -> list[str]:
+    """Return what was aimed at, and whether it was reached."""
+
+    def of(name: str) -> float | None:
+        return next((row.median for row in rows if name in row.name), None)
+
+    wanted = (
+        ("bubblewrap cold", of("bubblewrap, cold"), "60 ms", 60.0),
+        ("bubblewrap cold", of("bubblewrap, cold"), "twice the bare", 2 * (of("bare") or 0)),
+        ("bubblewrap cold", of("bubblewrap, cold"), "sandbox-runtime cold", of("line, cold")),
+        (
+            "bubblewrap command",
+            of("bubblewrap, command"),
+            "sandbox-runtime kept",
+            of("kept in node"),
+        ),
+        ("python worker call", of("worker, call"), "3 ms", 3.0),
+        ("monty", of("monty"), "1 ms", 1.0),
+        ("monty", of("monty"), "smolagents", of("smolagents")),
+    )
+    return [
+        f"{name} {found:.2f} ms, aim: at most {what} ({most:.2f} ms): "
+        f"{'reached' if found <= most else 'MISSED'}"
+        for name, found, what, most in wanted
+        if found is not None and most is not None
+    ]
+
+
 def as_text(report: Report) -> str:
     """Return the tables as Markdown."""
     lines = [f"Measured on {report.machine}.", ""]
@@ -267,6 +296,7 @@ def as_text(report: Report) -> str:
         f"| {h.note} |"
         for h in report.held
     ]
+    lines += ["", *[f"- {aim}" for aim in report.aims]]
     if report.notes:
         lines += ["", *[f"- {' '.join(note.split())}" for note in report.notes]]
     return "\n".join(lines) + "\n"
