@@ -5,23 +5,22 @@ through the same stream as everything else.
 """
 
 import asyncio
-import shutil
-import tempfile
 from asyncio import StreamReader, StreamWriter
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 
 from sandboxes.base import Address, Network, SandboxError, Watch
 from sandboxes.docker_wire import Channel, Wire
 from sandboxes.egress.proxy import EgressProxy, unwatched
 from sandboxes.egress.rules import parse_rules
 from sandboxes.egress.traffic import both, pump
+from sandboxes.held_folder import HeldFolder, hold_folder
 from sandboxes.images.worker import STDOUT
 from sandboxes.relay import proxy_env
 from sandboxes.relay_inside import HOST, PORT
 
+_PREFIX, _SOCKET = "strop-way-", "proxy"
 _MAX_PORT = 65_535
 _MAX_CONNECTIONS = 128
 
@@ -105,7 +104,7 @@ class WayOut:
         self.env = proxy_env(network)
         self._network, self._watch = network, watch or unwatched
         self._links = Links()
-        self._folder: Path | None = None
+        self._folder: HeldFolder | None = None
         self._proxy: EgressProxy | None = None
 
     async def open(self, wire: Wire) -> None:
@@ -113,8 +112,8 @@ class WayOut:
         if self._network.mode == "none":
             return
         if self._proxy is None:
-            self._folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="strop-way-"))
-            proxy = EgressProxy(self._network, self._folder / "proxy", self._watch)
+            self._folder = await asyncio.to_thread(hold_folder, _PREFIX)
+            proxy = EgressProxy(self._network, self._folder.path / _SOCKET, self._watch)
             self._proxy = await proxy.__aenter__()
         wire.on_accept = self._accept
         wire.listen(PORT)
@@ -126,7 +125,8 @@ class WayOut:
             await self._proxy.__aexit__(None, None, None)
             self._proxy = None
         if self._folder is not None:
-            await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+            await asyncio.to_thread(self._folder.remove)
+            self._folder = None
 
     def _accept(self, channel: Channel) -> None:
         self._links.run(self._lead(channel))
@@ -135,7 +135,8 @@ class WayOut:
         writer: StreamWriter | None = None
         try:
             if self._folder is not None:
-                reader, writer = await asyncio.open_unix_connection(self._folder / "proxy")
+                socket = self._folder.path / _SOCKET
+                reader, writer = await asyncio.open_unix_connection(socket)
                 await carry(channel, reader, writer)
         except OSError:
             pass  # the proxy has closed; whoever asked sees the end of the connection

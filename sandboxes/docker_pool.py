@@ -12,8 +12,10 @@ from sandboxes.docker_box import Raw
 from sandboxes.docker_engine import Bounds, Engine, Recipe
 
 SIZE = 2
+_SETTLE_S = 0.2
+"""Making one is work: whoever was just given one is to be served first."""
 IDLE_S = 600.0
-"""A container that nobody took in this time is given up."""
+"""Once nobody has taken a container for so long, none is kept ready."""
 
 
 @dataclass
@@ -21,16 +23,33 @@ class _Stock:
     """What a pool holds, apart from it so that it can be emptied when the pool is gone."""
 
     engine: Engine
+    idle_s: float
     lock: threading.Lock = field(default_factory=threading.Lock)
-    ready: "deque[tuple[float, Raw]]" = field(default_factory=deque["tuple[float, Raw]"])
+    ready: deque[Raw] = field(default_factory=deque[Raw])
     filling: bool = False
     closed: bool = False
+    timer: threading.Timer | None = None
 
-    def empty(self) -> None:
+    def put_off(self) -> None:
+        """Give up what is ready once nobody has come for long."""
+        if self.timer is not None:
+            self.timer.cancel()
+        self.timer = threading.Timer(self.idle_s, self.empty)
+        self.timer.daemon = True
+        self.timer.start()
+
+    def close(self) -> None:
         """Give up what is ready and take nothing in any more."""
         with self.lock:
             self.closed = True
-            left = [raw for _, raw in self.ready]
+            if self.timer is not None:
+                self.timer.cancel()
+        self.empty()
+
+    def empty(self) -> None:
+        """Give up what is ready; the next who comes has it filled again."""
+        with self.lock:
+            left = list(self.ready)
             self.ready.clear()
         for raw in left:
             give_up(self.engine, raw)
@@ -39,30 +58,23 @@ class _Stock:
 class Pool:
     """Keeps some containers ready, alike but for the workspace that each will be given."""
 
-    def __init__(self, engine: Engine, recipe: Recipe, size: int = SIZE) -> None:
+    def __init__(
+        self, engine: Engine, recipe: Recipe, size: int = SIZE, idle_s: float = IDLE_S
+    ) -> None:
         """Hold nothing yet; the first `take` begins to fill it."""
         self._recipe = recipe
         self._size = size
-        self._stock = _Stock(engine)
+        self._stock = _Stock(engine, idle_s)
         self._bounds: Bounds | None = None
-        self.close = weakref.finalize(self, self._stock.empty)
+        self.close = weakref.finalize(self, self._stock.close)
         """Also called at the end of the process."""
 
     def take(self, bounds: Bounds) -> Raw | None:
         """Return one that is ready, if any, and have it replaced some time."""
-        stock, oldest = self._stock, time.monotonic() - IDLE_S
         self._bounds = bounds
-        stale: list[Raw] = []
-        taken: Raw | None = None
-        with stock.lock:
-            while stock.ready and taken is None:
-                made, raw = stock.ready.popleft()
-                if made < oldest:
-                    stale.append(raw)
-                else:
-                    taken = raw
-        for raw in stale:
-            stock.engine.submit(give_up, stock.engine, raw)
+        with self._stock.lock:
+            taken = self._stock.ready.popleft() if self._stock.ready else None
+            self._stock.put_off()
         self.fill()
         return taken
 
@@ -92,12 +104,14 @@ def make_raw(engine: Engine, recipe: Recipe, bounds: Bounds, workspace: str | No
 
 def _fill(stock: _Stock, recipe: Recipe, bounds: Bounds, size: int) -> None:
     try:
+        time.sleep(_SETTLE_S)
         while not stock.closed and len(stock.ready) < size:
             raw = make_raw(stock.engine, recipe, bounds)
             with stock.lock:
                 late = stock.closed
                 if not late:
-                    stock.ready.append((time.monotonic(), raw))
+                    stock.ready.append(raw)
+                    stock.put_off()
             if late:
                 give_up(stock.engine, raw)
     except SandboxError:

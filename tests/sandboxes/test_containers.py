@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from app.cli.main import main
 from sandboxes.attacks import EAT_MEMORY
 from sandboxes.base import (
     Limits,
@@ -23,9 +24,10 @@ from sandboxes.base import (
 from sandboxes.check import all_checks, run_check
 from sandboxes.containers import DEDICATED_USER, DockerBackend
 from sandboxes.docker_engine import Bounds, Engine, Recipe
+from sandboxes.docker_pool import Pool
 from sandboxes.docker_sandbox import DockerSandbox
 from sandboxes.docker_sweep import identity, sweep
-from tests.support.docker_engine import DockerEngine
+from tests.support.docker_engine import BASE, DockerEngine
 from tests.support.recycled import RecyclingBackend
 from tests.support.waiting import eventually
 
@@ -313,6 +315,47 @@ async def test_where_nothing_can_be_mounted_later_containers_are_made_for_their_
     async with sandbox_on(tmp_path, backend) as place:
         assert (await place.exec(["sh", "-c", "echo hi > f"])).ok
     assert (tmp_path / "f").read_text() == "hi\n"
+
+
+def test_containers_that_nobody_takes_are_given_up(engine: Engine) -> None:
+    recipe = Recipe("strop-sandbox", 1000, None, identity())
+    pool = Pool(engine, recipe, size=1, idle_s=0.5)
+    assert pool.take(Bounds(64 << 20, 16, 1.0)) is None
+
+    def ready() -> int:
+        return sum(one.labels.items() >= recipe.labels.items() for one in engine.ours())
+
+    eventually(lambda: ready() == 1)
+    eventually(lambda: ready() == 0)
+    pool.close()
+
+
+async def test_no_sandbox_gets_the_container_of_another(
+    backend: DockerBackend, tmp_path: Path
+) -> None:
+    async with sandbox_on(tmp_path / "a", backend) as one:
+        await one.exec(["sh", "-c", "echo mine > /tmp/left"])
+        first = (await one.ready()).number
+        async with sandbox_on(tmp_path / "b", backend) as beside:
+            assert (await beside.ready()).number != first
+    async with sandbox_on(tmp_path / "a", backend) as later:
+        assert (await later.ready()).number != first
+        assert not (await later.exec(["sh", "-c", "cat /tmp/left"])).ok
+
+
+def test_the_image_is_built_by_a_command(
+    docker_engine: DockerEngine,
+    engine: Engine,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("STROP_DOCKER_HOST", docker_engine.host)
+    monkeypatch.setenv("STROP_DOCKER_IMAGE", "another-name")
+    assert main(["sandboxes", "build", "--base", BASE]) == 0
+    assert "built another-name" in capsys.readouterr().out
+    assert engine.has_image("another-name")
+    assert main(["sandboxes", "build", "--base", "no-such-base"]) != 0
+    assert "--base IMAGE" in capsys.readouterr().err
 
 
 async def test_closed_sandboxes_leave_no_container(

@@ -17,7 +17,7 @@ from sandboxes.docker_engine import IMAGE, Engine
 ROOT = Path(__file__).parents[2]
 _START_S = 60.0
 _BASE_S = 420.0
-_BASE = "strop-sandbox-base"
+BASE = "strop-sandbox-base"
 _PROGRAMS = {"dockerd": "docker.io", "containerd": "docker.io", "debootstrap": "debootstrap"}
 _SEARCH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -89,8 +89,8 @@ class DockerEngine:
     def _fill(self, base: Path) -> None:
         engine = Engine(self.host)
         try:
-            engine.load_base(_BASE, base)
-            engine.build(IMAGE, _BASE, lambda _: None)
+            engine.load_base(BASE, base)
+            engine.build(IMAGE, BASE, lambda _: None)
         finally:
             engine.close()
 
