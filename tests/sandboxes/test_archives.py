@@ -26,6 +26,7 @@ from sandboxes.running import Running
 from sandboxes.swapping import remove_tree
 from sandboxes.unpacking import UnpackLimits
 from sandboxes.workspace_files import HostFiles
+from tests.support.archives import member, tar_of, zip_of, zip_with_link
 
 pytestmark = pytest.mark.anyio
 
@@ -75,21 +76,6 @@ def stays_in(path: Path, folder: Path) -> bool:
     return Path(os.path.normpath(seen)).is_relative_to(folder)
 
 
-def tar_of(*members: tuple[tarfile.TarInfo, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for info, data in members:
-            info.size = len(data)
-            tar.addfile(info, io.BytesIO(data))
-    return buffer.getvalue()
-
-
-def member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.TarInfo:
-    info = tarfile.TarInfo(name)
-    info.type, info.linkname, info.mode = kind, link, 0o644
-    return info
-
-
 async def unpacked(base: Path, archive: bytes, limits: UnpackLimits = TIGHT) -> int:
     (base / "archive").write_bytes(archive)
     async with files_of(base / "ws") as files:
@@ -101,24 +87,6 @@ def assert_nothing_happened(base: Path) -> None:
     assert names_in(base) == ["archive", "outside", "ws"]
     assert sorted(path.name for path in (base / "outside").iterdir()) == ["victim"]
     assert list((base / "ws").iterdir()) == []
-
-
-def zip_of(entries: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", method) as packed:
-        for name, data in entries.items():
-            packed.writestr(name, data)
-    return buffer.getvalue()
-
-
-def zip_with_link(name: str, target: str) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as packed:
-        info = zipfile.ZipInfo(name)
-        info.create_system = 3
-        info.external_attr = (stat.S_IFLNK | 0o777) << 16
-        packed.writestr(info, target)
-    return buffer.getvalue()
 
 
 PLAIN = tar_of((member("a/b.txt"), b"hello"), (member("c"), b"x" * 3000))
