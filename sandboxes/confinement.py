@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from sandboxes import relay
@@ -211,17 +212,25 @@ def _system() -> list[str]:
 
 def _settings(readable: Callable[[bytes], int]) -> list[str]:
     """Copy single files, since that is quicker than to mount them."""
-    options: list[str] = []
-    files = {path: text.encode() for path, text in _MADE_UP.items()}
-    for path in map(Path, _SETTINGS):
-        if path.is_dir():
-            options += ["--ro-bind", str(path), str(path)]
-        elif path.is_file():
-            with suppress(OSError):
-                files[str(path)] = path.read_bytes()
+    folders, files = _of_the_host()
+    options = [part for folder in folders for part in ("--ro-bind", folder, folder)]
     for name, data in files.items():
         options += ["--perms", "0444", "--file", str(readable(data)), name]
     return options
+
+
+@cache
+def _of_the_host() -> tuple[list[str], dict[str, bytes]]:
+    """Return the folders to show and the files to copy, as they are at the first command."""
+    folders: list[str] = []
+    files = {path: text.encode() for path, text in _MADE_UP.items()}
+    for path in map(Path, _SETTINGS):
+        if path.is_dir():
+            folders.append(str(path))
+        elif path.is_file():
+            with suppress(OSError):
+                files[str(path)] = path.read_bytes()
+    return folders, files
 
 
 def _python(view: View) -> list[str]:
