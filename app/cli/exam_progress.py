@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Protocol
 
 from app.cli.text import clean, one_line, say
-from sandboxes.check import CheckResult
+from sandboxes.check import CheckResult, parts
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -77,7 +77,8 @@ class BarProgress:
             console=console,
             transient=True,
         )
-        self._broken = 0
+        self._broken, self._part = 0, ""
+        self._parts = {check.name: title for title, found in parts().items() for check in found}
 
     def begin(self, name: str, total: int) -> None:
         """Start a bar."""
@@ -94,6 +95,10 @@ class BarProgress:
         self._bar.update(self._task, advance=1, description=told)
         if self._quiet and result.held is True:
             return
+        part = self._parts.get(result.name, "")
+        if part != self._part:
+            self._bar.console.print(Text(part, style="bold"))
+            self._part = part
         line = Text(f"{MARKS[result.held]:<9} ", style=_COLOURS[result.held])
         line.append(one_line(clean(result.name), 60), style="default")
         line.append(f"  {one_line(result.detail, 80)}", style="dim")

@@ -2,6 +2,7 @@
 
 import platform
 from argparse import Namespace
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -58,6 +59,15 @@ class Sheet:
             line += " (it protects nothing: what broke shows that the attacks are real)"
         return line
 
+    def remarks(self) -> list[str]:
+        """Return a line for each check that broke, and for each reason of not trying."""
+        reasons = Counter(r.detail.splitlines()[0] for r in self.results if r.held is None)
+        broken = [
+            f"  BROKEN {r.name}: {one_line(r.detail)}" for r in self.results if r.held is False
+        ]
+        untried = [f"  not tried ({n}): {one_line(why)}" for why, n in reasons.most_common(5)]
+        return [*(broken if self.promises else []), *untried]
+
 
 async def check(args: Namespace) -> int:
     """Let the chosen backend, or every one, sit its exam."""
@@ -73,7 +83,7 @@ async def check(args: Namespace) -> int:
         say(as_markdown(sheets))
     else:
         for sheet in sheets:
-            say(sheet.summary())
+            say("\n".join([sheet.summary(), *sheet.remarks()]))
     failed = any(sheet.broken for sheet in sheets if sheet.promises or not args.all)
     return Exit.FAILED if failed else Exit.DONE
 

@@ -66,6 +66,10 @@ def test_the_summary_counts_and_says_what_a_broken_line_means() -> None:
     assert sheet("s", Isolation.VM, True, False, None).summary() == (
         "s: 1 held, 1 broken, 1 not tried"
     )
+    assert sheet("s", Isolation.VM, True, False, None, None).remarks() == [
+        f"  BROKEN {NAMES[1]}: why",
+        "  not tried (2): why",
+    ]
     assert "it protects nothing" in sheet("s", Isolation.NONE, False).summary()
     assert (
         "not examined, no engine" in Sheet(Candidate("s", None, reason="no engine"), []).summary()
@@ -107,5 +111,6 @@ def test_a_terminal_shows_a_bar_and_the_answers_above_it() -> None:
     bar.close()
     shown = screen.getvalue()
     assert f"BROKEN    {NAMES[1]}" in shown
+    assert next(iter(parts())) in shown
     assert f"held      {NAMES[0]}" not in shown, "only what broke is of interest beside a document"
     assert "strong, 1 broken" in shown
