@@ -28,6 +28,7 @@ from sandboxes.output import Capture, Meter
 
 _HEADER = struct.Struct(">cI")
 _MOST_FRAME = 1 << 20
+_MOST_END = 200
 _START_S = 15.0
 _ENDLESS_S = 7 * 24 * 3600.0
 _ENDLESS_BYTES = 1 << 50
@@ -192,11 +193,11 @@ class _Worker:
         try:
             async for kind, part in self._frames(err):
                 if kind == b"d":
-                    return int(json.loads(part)["code"])
+                    return _code(part)
                 (out if kind == b"o" else err).feed(part)
                 if meter.exceeded.is_set():
                     raise _TooMuchError
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError) as error:
             err.feed(f"\nthe code broke the interpreter's channel: {error}\n".encode())
         return None
 
@@ -222,6 +223,14 @@ def _seen(watching: "asyncio.Task[ExecResult]") -> None:
 
 class _TooMuchError(Exception):
     """More was printed than a call may print."""
+
+
+def _code(end: bytes) -> int:
+    """Return the exit code that the last frame of a call tells; code inside may have forged it."""
+    if len(end) > _MOST_END:
+        msg = f"an end of {len(end)} bytes"
+        raise ValueError(msg)
+    return int(json.loads(end)["code"])
 
 
 def _cut(buffer: bytearray) -> tuple[bytes, bytes] | None:

@@ -1,4 +1,5 @@
 import asyncio
+import struct
 from collections.abc import AsyncGenerator
 from functools import cache
 from pathlib import Path
@@ -120,12 +121,28 @@ async def test_an_interpreter_that_died_between_calls_is_replaced(session: Pytho
     assert (await session.run("2")).result.stdout == b"2\n"
 
 
-async def test_code_that_forges_frames_breaks_only_itself(session: PythonSession) -> None:
-    code = """
+FORGED = {
+    "noise": b"\xff" * 64,
+    "a frame without end": struct.pack(">cI", b"o", 1 << 30),
+    "an end that is no JSON": struct.pack(">cI", b"d", 3) + b"{{{",
+    "an end without a code": struct.pack(">cI", b"d", 2) + b"{}",
+    "a code that is no number": struct.pack(">cI", b"d", 14) + b'{"code": [[]]}',
+    "a code without end": struct.pack(">cI", b"d", 15) + b'{"code": 1e999}',
+    "JSON of great depth": struct.pack(">cI", b"d", 100_000) + b"[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("name", FORGED)
+async def test_code_that_forges_frames_breaks_only_itself(
+    session: PythonSession, name: str
+) -> None:
+    code = f"""
 import os
 for number in range(3, 20):
     try:
-        os.write(number, b"\\xff" * 64)
+        data = {FORGED[name]!r}
+        while data:
+            data = data[os.write(number, data):]
     except OSError:
         pass
 """
