@@ -121,6 +121,7 @@ def parts() -> dict[str, tuple[Check, ...]]:
     from sandboxes import check_containment, check_contract  # noqa: PLC0415 - they import this file
     from sandboxes.exam import (  # noqa: PLC0415 - see above
         belongings,
+        interpreters,
         kernel,
         network,
         planted,
@@ -133,6 +134,7 @@ def parts() -> dict[str, tuple[Check, ...]]:
     return {
         "Commands": check_contract.CHECKS,
         "Streams and results": streams.CHECKS,
+        "Interpreters that are kept": interpreters.CHECKS,
         "Copies, snapshots, secrets": belongings.CHECKS,
         "The host's files and processes": check_containment.CHECKS,
         "Networks, secrets, other sandboxes": reach.CHECKS,
