@@ -20,7 +20,7 @@ trap 'rm -rf "$ROOT" "$TAR.part"' EXIT
 chmod 755 "$ROOT"
 if ! debootstrap --variant=minbase --include=python3,ca-certificates "$SUITE" "$ROOT" "$MIRROR" \
     >"$CACHE/debootstrap.log" 2>&1; then
-    tail -n 5 "$CACHE/debootstrap.log" >&2
+    tail -n 3 "$CACHE/debootstrap.log" "$ROOT/debootstrap/debootstrap.log" >&2
     exit 1
 fi
 rm -rf "$ROOT"/var/cache/apt/archives/*.deb "$ROOT"/var/lib/apt/lists/* \

@@ -70,9 +70,9 @@ docker_engine() { # its programs only: the tests start an engine of their own, a
         debian_package dockerd docker.io "the engine that tests run docker sandboxes in"
     fi
     debian_package debootstrap debootstrap "makes the image of docker sandboxes from Debian packages"
+    # In the background, beside the downloads; tests that need it wait, and say why it is missing.
     if [ "$(id -u)" -eq 0 ] && command -v debootstrap >/dev/null 2>&1; then
-        sh scripts/sandbox_base.sh >/dev/null ||
-            say "the image of docker sandboxes could not be made; their tests will be skipped and say so"
+        nohup sh scripts/sandbox_base.sh >/dev/null 2>&1 &
     fi
 }
 
@@ -127,10 +127,10 @@ install() {
 
 PYTHON=$(find_python)
 NOW=$(stamp)
+[ "$MODE" = run ] || docker_engine
 up_to_date "$MODE" || install
 debian_package bwrap bubblewrap "the sandbox that all code and shell commands run in"
 if [ "$MODE" = dev ]; then
     postgres_server
-    docker_engine
     debian_package chromium chromium "the browser that the test of the chat page drives"
 fi

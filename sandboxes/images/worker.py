@@ -295,6 +295,8 @@ class Worker:
 
     def end_strays(self) -> int:
         """Kill everything that is below no keeper and return how many that were."""
+        if os.getpid() != 1:
+            return 0  # started anywhere but as the first of a container, this is no place to do so
         keepers = {c.keeper for c in self.channels.values() if c.keeper > 0}
         killed: set[int] = set()
         limit = time.monotonic() + KILL_S
