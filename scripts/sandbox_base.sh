@@ -7,7 +7,9 @@ set -eu
 SUITE=bookworm
 CACHE="${XDG_CACHE_HOME:-$HOME/.cache}/strop"
 TAR="$CACHE/sandbox-base-$SUITE-$(dpkg --print-architecture).tar"
-MIRROR="${DEBIAN_MIRROR:-http://deb.debian.org/debian}"
+# Where this machine's own packages come from, unless told.
+OWN=$(apt-get indextargets --format '$(REPO_URI)' "Codename: $SUITE" 'Component: main' 2>/dev/null | head -n 1)
+MIRROR="${DEBIAN_MIRROR:-${OWN:-http://deb.debian.org/debian}}"
 
 [ -s "$TAR" ] && { printf '%s\n' "$TAR"; exit 0; }
 mkdir -p "$CACHE"
