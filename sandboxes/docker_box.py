@@ -221,7 +221,7 @@ class ContainerGuard:
         channel = self.child.channel
         if not channel.ended.done():
             channel.kill()
-            with suppress(TimeoutError, SandboxGoneError):
+            with suppress(TimeoutError, SandboxError):
                 async with asyncio.timeout(_KILL_S):
                     await asyncio.shield(channel.ended)
         if not channel.ended.done():

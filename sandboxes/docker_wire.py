@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sandboxes.base import SandboxGoneError
+from sandboxes.base import SandboxError, SandboxGoneError
 from sandboxes.images import worker as theirs
 
 _ENGINE_HEADER = 8
@@ -80,11 +80,11 @@ class Channel:
             self.ended.set_result(Ended(*theirs.EXIT.unpack(payload)))
             return True
         if kind == theirs.FAILED and not self.ended.done():
-            self.fail(SandboxGoneError(f"not started: {_shown(payload)}"))
+            self.fail(SandboxError(f"the container has no room for it: {_shown(payload)}"))
             return True
         return False
 
-    def fail(self, error: SandboxGoneError) -> None:
+    def fail(self, error: SandboxError) -> None:
         """End whoever waits, because nothing will come any more."""
         self._way_in.abort()
         for kind in tuple(self._open):

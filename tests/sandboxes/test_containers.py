@@ -34,7 +34,7 @@ from tests.support.waiting import eventually
 pytestmark = pytest.mark.anyio
 
 ROOT = Path(__file__).parents[2]
-_AT_ONCE = 3
+_AT_ONCE = 2
 
 KILL_THE_KEEPER = """
 import os, signal, subprocess

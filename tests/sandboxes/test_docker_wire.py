@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandboxes.base import SandboxGoneError
+from sandboxes.base import SandboxError, SandboxGoneError
 from sandboxes.docker_wire import Channel, Order, Wire, open_wire
 from sandboxes.images import worker as theirs
 
@@ -138,6 +138,16 @@ async def test_what_the_worker_complains_of_is_told_when_it_is_gone() -> None:
             await ended(channel)
         with pytest.raises(SandboxGoneError):
             other.wire.start(ORDER)
+
+
+async def test_a_command_for_which_there_is_no_room_fails_alone() -> None:
+    async with worker() as other:
+        channel, beside = other.wire.start(ORDER), other.wire.start(ORDER)
+        other.say(theirs.FAILED, channel.number, b"too many processes")
+        with pytest.raises(SandboxError, match="no room for it: too many processes"):
+            await ended(channel)
+        other.say(theirs.ENDED, beside.number, ENDED)
+        assert await ended(beside) == 7
 
 
 async def test_connections_that_nobody_asked_for_are_closed() -> None:
