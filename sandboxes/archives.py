@@ -19,8 +19,9 @@ _ZIP = b"PK"
 _GZIP, _BZIP2, _XZ = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00"
 _XZ_MEMORY = 128 << 20
 _PIECE = 1 << 16
+_BLOCK = 1 << 11
 _TABLE_BYTES_PER_ENTRY = 256
-_COMPRESS_LEVEL = 3
+_COMPRESS_LEVEL = 1
 _SECOND = 1_000_000_000
 _PLAIN = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
@@ -72,7 +73,7 @@ class _Xz:
 def _of_tar(source: Readable, count: Count) -> Iterator[Entry]:
     stream = Stream(source, count)
     stream.allow(0)
-    with tarfile.open(fileobj=stream, mode="r|") as tar:
+    with tarfile.open(fileobj=stream, mode="r|", bufsize=_BLOCK) as tar:
         while (member := tar.next()) is not None:
             stream.allow(member.size if member.isreg() else 0)
             yield _tar_entry(tar, member)

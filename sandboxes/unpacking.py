@@ -21,8 +21,9 @@ from sandboxes.beneath import DIRECTORY
 _PIECE = 1 << 18
 _FREE_BYTES = 1 << 20
 """So much may come out of any archive, however well it was compressed."""
-_HEADER_BYTES = 1 << 15
-"""Room for what stands between two entries."""
+_HEADER_BYTES = 1 << 14
+"""Room for what stands between two entries: two paths of the greatest length fit, and little
+more, since some versions of Python take time by its square."""
 
 Kind = Literal["file", "folder", "symlink", "hardlink"]
 

@@ -330,6 +330,21 @@ async def test_a_snapshot_keeps_hard_links_and_leaves_out_what_is_no_file(tmp_pa
     assert not (root / "pipe").exists()
 
 
+async def test_the_longest_paths_are_kept(tmp_path: Path) -> None:
+    root = tmp_path / "ws"
+    deep = root.joinpath(*["x" * 38] * 95)
+    folder = root
+    for part in deep.relative_to(root).parts:
+        folder /= part
+        folder.mkdir(parents=True)
+    (folder / "link").symlink_to("y" * 4000)
+    before = tree(root)
+    async with files_of(root) as files:
+        assert await files.snapshot(tmp_path / "s") == 96
+        await files.restore(tmp_path / "s")
+    assert tree(root) == before
+
+
 async def test_holes_stay_holes(tmp_path: Path) -> None:
     root = tmp_path / "ws"
     root.mkdir()
