@@ -240,15 +240,17 @@ class Engine:
             lines = self._api().build(
                 path=str(IMAGES), tag=name, rm=True, forcerm=True, decode=True, buildargs=arguments
             )
-            for line in lines:
-                if "error" in line:
-                    msg = (
-                        f"the image could not be built: {line['error'].strip()}\n"
-                        "name a base that this engine has or can pull, with Python 3 or Debian's "
-                        "apt-get in it: ./strop sandboxes build --base IMAGE"
-                    )
-                    raise SandboxUnavailableError(msg)
+            failure = ""
+            for line in lines:  # to the end, or the library loses a socket
+                failure = failure or str(line.get("error", "")).strip()
                 say(str(line.get("stream", "")).rstrip())
+        if failure:
+            msg = (
+                f"the image could not be built: {failure}\n"
+                "name a base that this engine has or can pull, with Python 3 or Debian's "
+                "apt-get in it: ./strop sandboxes build --base IMAGE"
+            )
+            raise SandboxUnavailableError(msg)
 
     def load_base(self, name: str, archive: Path) -> None:
         """Make an image out of an archive of a whole system."""
