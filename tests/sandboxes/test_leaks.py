@@ -70,7 +70,7 @@ def _kill_all_with(mark: str) -> None:
 
 async def end(way: str, place: Sandbox, argv: list[str], after_s: float) -> None:
     """Run a command and end it in some way, wherever it is by then."""
-    limits = Limits(wall_s=after_s if way == "time out" else 5.0, output_kill_bytes=1 << 20)
+    limits = Limits(wall_s=after_s if way == "time out" else 1.0, output_kill_bytes=1 << 20)
 
     async def run() -> None:
         async with await place.start(argv, limits=limits) as process:
