@@ -185,6 +185,7 @@ class DockerSandbox(HostFiles):
             async with self._making:
                 if self._box is not None:
                     self._box.discard()
+                    await asyncio.sleep(0)  # the loop closes a socket in its next turn
             self._files.close()
 
     async def _start(self, order: Order, limits: Limits, exposed: Sequence[int]) -> Command:
