@@ -35,6 +35,9 @@ Work = Callable[[], Awaitable[float | None]]
 """Runs it once; returns milliseconds only if it measured itself."""
 
 
+_SETTLE_S = 1.2
+
+
 @dataclass(frozen=True)
 class Case:
     """One way."""
@@ -45,6 +48,8 @@ class Case:
     """How many are run at concurrency 8; 0 for none."""
     repeat: int = 1
     """How many times it runs in a row in each round; more where it takes a millisecond or so."""
+    settle_s: float = 0.0
+    """How long to wait afterwards, since an engine goes on removing and making containers."""
 
 
 class Grounds:
@@ -159,11 +164,15 @@ async def docker(ground: Grounds) -> list[Case]:
     run = _program([*client, "run", *options, backend.image, *INSIDE])
     execute = _program([*client, "exec", kept.strip(), *INSIDE])
     return [
-        Case("docker, pooled: new sandbox to print(1)", _cold(backend, ground), 0),
-        Case("docker, no pool: new sandbox to print(1)", _cold(single, ground), 0),
+        Case(
+            "docker, pooled: new sandbox to print(1)", _cold(backend, ground), 0, settle_s=_SETTLE_S
+        ),
+        Case(
+            "docker, no pool: new sandbox to print(1)", _cold(single, ground), 0, settle_s=_SETTLE_S
+        ),
         Case("docker, command in a sandbox that is there", _warm(place)),
         Case("`docker exec`, for comparison", execute, 0),
-        Case("`docker run`, for comparison", run, 0),
+        Case("`docker run`, for comparison", run, 0, settle_s=_SETTLE_S),
     ]
 
 

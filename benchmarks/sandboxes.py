@@ -137,6 +137,7 @@ async def _rounds(cases: Sequence[Case], rounds: int) -> list[Row]:
         shuffled.shuffle(order)
         for case in order:
             took, spent = await _lap(case)
+            await asyncio.sleep(case.settle_s)
             if number >= 0:
                 times[case.name] += took
                 cpu[case.name] += spent
