@@ -2,7 +2,7 @@
 PYTHON := .venv/bin/python
 SOURCES := app agents tools memory sandboxes models evals tests benchmarks
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo serve test check format bench compose-env clean
+.PHONY: help setup setup-dev demo serve test check lint format bench compose-env clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -19,13 +19,15 @@ demo: setup ## Solve one real task twice and show what the first run taught the 
 serve: setup ## Start the server and the chat page at http://127.0.0.1:8321
 	@./strop serve $(ARGS)
 
-test: check ## Run the whole suite: format, lint, types, import rules, tests
+test: lint ## Run the whole suite: format, lint, types, import rules, tests
 	@sh scripts/test.sh $(ARGS)
 
-check: setup-dev ## Run format, lint, types and import rules, without the tests
+check: lint ## Run format, lint, types and import rules, without the tests
+	@.venv/bin/pyright
+
+lint: setup-dev
 	@$(PYTHON) -m ruff format --check $(SOURCES)
 	@$(PYTHON) -m ruff check $(SOURCES)
-	@.venv/bin/pyright
 	@.venv/bin/lint-imports
 
 format: setup-dev ## Format the code and mend what the linter can mend
