@@ -17,7 +17,7 @@ from sandboxes.base import (
     SandboxSpec,
     Watch,
 )
-from sandboxes.command import Command, communicate
+from sandboxes.command import Command
 from sandboxes.docker_box import Box, Contained, ContainerGuard, Raw, bounds_of, open_box
 from sandboxes.docker_engine import Bounds, Engine, Recipe
 from sandboxes.docker_links import Ports, WayOut, check_ports
@@ -25,11 +25,10 @@ from sandboxes.docker_mount import mount_into
 from sandboxes.docker_pool import Pool, give_up, make_raw
 from sandboxes.docker_wire import Order
 from sandboxes.files import MOUNT_POINT, Workspace
+from sandboxes.host_sandbox import HostSandbox
 from sandboxes.namespace import check_argv
 from sandboxes.process import Finished, Live
 from sandboxes.running import Running
-from sandboxes.secrets import Blot, resolve
-from sandboxes.workspace_files import HostFiles
 
 _TRIES = 3
 _OPEN_FILES = 1024
@@ -101,7 +100,7 @@ class Yard:
             raise
 
 
-class DockerSandbox(HostFiles):
+class DockerSandbox(HostSandbox):
     """Runs commands in a container and reaches the workspace from outside."""
 
     def __init__(
@@ -113,9 +112,8 @@ class DockerSandbox(HostFiles):
             ValueError: the network's allow-list says something that cannot be kept to.
         """
         self._way_out = WayOut(spec.network, watch)
-        super().__init__(workspace, Running())
+        super().__init__(workspace, Running(), spec)
         self._yard = yard
-        self._spec = spec
         self._box: Box | None = None
         self._making = asyncio.Lock()
         self._disk_before = 0
@@ -139,22 +137,6 @@ class DockerSandbox(HostFiles):
                 await self._way_out.open(self._box.wire)
             return self._box
 
-    async def exec(
-        self,
-        argv: Sequence[str],
-        *,
-        stdin: bytes = b"",
-        env: Mapping[str, str] | None = None,
-        limits: Limits | None = None,
-    ) -> ExecResult:
-        """Run `argv` in `/work`; cancelling the caller kills the whole tree.
-
-        Raises:
-            SandboxError: the container failed; a failing command is a result.
-            ValueError: `argv` or `env` cannot be passed to a program.
-        """
-        return await communicate(await self.start(argv, env=env, limits=limits), stdin)
-
     async def start(
         self,
         argv: Sequence[str],
@@ -172,10 +154,8 @@ class DockerSandbox(HostFiles):
         check_argv(argv)
         check_ports(ports)
         bounds = limits or self._spec.limits
-        secrets = resolve(self._spec.secrets)
-        self._blot = Blot(secrets)
-        more = {**self._spec.env, **secrets, **(env or {})}
-        order = _ordered(argv, {**_DEFAULT_ENV, **self._way_out.env, **more}, bounds)
+        given = {**_DEFAULT_ENV, **self._way_out.env, **self._environment(env)}
+        order = _ordered(argv, given, bounds)
         return await self._running.start(partial(self._start, order, bounds, ports))
 
     async def close(self) -> None:

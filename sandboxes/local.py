@@ -31,14 +31,13 @@ from sandboxes.base import (
     Watch,
     sandbox,
 )
-from sandboxes.command import Command, communicate
+from sandboxes.command import Command
 from sandboxes.files import Workspace
+from sandboxes.host_sandbox import HostSandbox
 from sandboxes.namespace import check_argv
 from sandboxes.process import Finished, Live
 from sandboxes.running import Running
-from sandboxes.secrets import Blot, resolve
 from sandboxes.tree import descendants, kill_all
-from sandboxes.workspace_files import HostFiles
 
 _DEFAULT_ENV = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
@@ -70,34 +69,17 @@ class _GroupGuard:
         return killed
 
 
-class LocalSandbox(HostFiles):
+class LocalSandbox(HostSandbox):
     """A folder in which commands run as they would in a terminal."""
 
     def __init__(self, spec: SandboxSpec) -> None:
         """Open the workspace of `spec`, making the folder."""
-        super().__init__(Workspace(spec.workspace), Running())
-        self._spec = spec
+        super().__init__(Workspace(spec.workspace), Running(), spec)
 
     @property
     def capabilities(self) -> Capabilities:
         """Say that nothing is enforced."""
         return _CAPABILITIES
-
-    async def exec(
-        self,
-        argv: Sequence[str],
-        *,
-        stdin: bytes = b"",
-        env: Mapping[str, str] | None = None,
-        limits: Limits | None = None,
-    ) -> ExecResult:
-        """Run `argv` in the workspace; cancelling the caller kills its process group.
-
-        Raises:
-            SandboxError: the process could not be started.
-            ValueError: `argv` cannot be passed to a program.
-        """
-        return await communicate(await self.start(argv, env=env, limits=limits), stdin)
 
     async def start(
         self,
@@ -114,9 +96,7 @@ class LocalSandbox(HostFiles):
             ValueError: `argv` cannot be passed to a program.
         """
         check_argv(argv)
-        secrets = resolve(self._spec.secrets)
-        self._blot = Blot(secrets)
-        merged = {**_DEFAULT_ENV, **self._spec.env, **secrets, **(env or {})}
+        merged = {**_DEFAULT_ENV, **self._environment(env)}
         addresses = {port: Address("127.0.0.1", port) for port in ports}
         bounds = limits or self._spec.limits
         return await self._running.start(partial(self._start, argv, merged, bounds, addresses))

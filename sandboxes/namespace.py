@@ -19,18 +19,17 @@ from sandboxes.base import (
     SandboxSpec,
     Watch,
 )
-from sandboxes.command import Command, communicate
+from sandboxes.command import Command
 from sandboxes.confinement import Tools, View, confined, inner_python, supervised
 from sandboxes.files import Workspace
 from sandboxes.guard import BubblewrapGuard, parse_report
+from sandboxes.host_sandbox import HostSandbox
 from sandboxes.interpreter import Interpreter
 from sandboxes.launcher import Launcher, Mounts, Passed
 from sandboxes.places import Place, Places
 from sandboxes.process import Child, Finished, Live
 from sandboxes.relay import Line, Relay
 from sandboxes.running import Running
-from sandboxes.secrets import Blot, resolve
-from sandboxes.workspace_files import HostFiles
 
 _SIGNAL_BASE = 128
 _REPORT_BYTES = 4096
@@ -64,7 +63,7 @@ class Host:
         return View(shown, self.interpreter, tree, sockets), mounts
 
 
-class NamespaceSandbox(HostFiles):
+class NamespaceSandbox(HostSandbox):
     """Runs commands through bubblewrap and reaches the workspace from outside."""
 
     def __init__(
@@ -76,9 +75,8 @@ class NamespaceSandbox(HostFiles):
     ) -> None:
         """Open the workspace of `spec`, making the folder."""
         self._path = spec.workspace.absolute()
-        super().__init__(Workspace(self._path, owner=host.launcher.user), Running())
+        super().__init__(Workspace(self._path, owner=host.launcher.user), Running(), spec)
         self._host = host
-        self._spec = spec
         self._capabilities = capabilities
         self._relay = Relay(spec.network, watch, owner=host.launcher.user)
         self._disk_before = 0
@@ -87,22 +85,6 @@ class NamespaceSandbox(HostFiles):
     def capabilities(self) -> Capabilities:
         """What this sandbox enforces."""
         return self._capabilities
-
-    async def exec(
-        self,
-        argv: Sequence[str],
-        *,
-        stdin: bytes = b"",
-        env: Mapping[str, str] | None = None,
-        limits: Limits | None = None,
-    ) -> ExecResult:
-        """Run `argv` in `/work`; cancelling the caller kills the whole tree.
-
-        Raises:
-            SandboxError: bubblewrap failed; a failing command is a result.
-            ValueError: `argv` or `env` cannot be passed to a program.
-        """
-        return await communicate(await self.start(argv, env=env, limits=limits), stdin)
 
     async def start(
         self,
@@ -123,9 +105,7 @@ class NamespaceSandbox(HostFiles):
         if ports and not self._capabilities.ports:
             msg = "bubblewrap cannot expose ports here; its probe tells why"
             raise PolicyRefusedError(msg)
-        secrets = resolve(self._spec.secrets)
-        self._blot = Blot(secrets)
-        merged = {**self._spec.env, **secrets, **(env or {})}
+        merged = self._environment(env)
         bounds = limits or self._spec.limits
         return await self._running.start(partial(self._start, argv, merged, bounds, ports))
 

@@ -28,15 +28,15 @@ from sandboxes.base import (
     SandboxGoneError,
     SandboxSpec,
 )
-from sandboxes.command import Command, communicate
+from sandboxes.command import Command
 from sandboxes.files import Workspace
+from sandboxes.host_sandbox import HostSandbox
 from sandboxes.namespace import check_argv
 from sandboxes.pods.cluster import Cluster
 from sandboxes.pods.wire import PodChild, answer_of
 from sandboxes.process import Finished, Live
 from sandboxes.running import Running
-from sandboxes.secrets import Blot, resolve
-from sandboxes.workspace_files import SNAPSHOT_LIMITS, HostFiles
+from sandboxes.workspace_files import SNAPSHOT_LIMITS
 
 _SMALL = 1 << 16
 _HEADROOM = 64 << 20
@@ -56,16 +56,16 @@ Known = dict[str, tuple[int, int, int, int]]
 """What a tree was like: mode, size, time and number of each path."""
 
 
-class PodSandbox(HostFiles):
+class PodSandbox(HostSandbox):
     """Runs commands in a pod."""
 
     def __init__(
         self, cluster: Cluster, pod: str, spec: SandboxSpec, capabilities: Capabilities
     ) -> None:
         """Open the workspace of `spec`; `cluster` is closed with the sandbox."""
-        super().__init__(Workspace(spec.workspace), Running())
+        super().__init__(Workspace(spec.workspace), Running(), spec)
         self._cluster, self._pod = cluster, pod
-        self._spec, self._capabilities = spec, capabilities
+        self._capabilities = capabilities
         self._known: Known = {}
         self._digest = ""
         self._syncing = asyncio.Lock()
@@ -76,22 +76,6 @@ class PodSandbox(HostFiles):
     def capabilities(self) -> Capabilities:
         """What this sandbox enforces."""
         return self._capabilities
-
-    async def exec(
-        self,
-        argv: Sequence[str],
-        *,
-        stdin: bytes = b"",
-        env: Mapping[str, str] | None = None,
-        limits: Limits | None = None,
-    ) -> ExecResult:
-        """Run `argv` in `/work`; cancelling the caller kills the whole tree.
-
-        Raises:
-            SandboxError: the pod or the cluster failed.
-            ValueError: `argv` cannot be passed to a program.
-        """
-        return await communicate(await self.start(argv, env=env, limits=limits), stdin)
 
     async def start(
         self,
@@ -112,9 +96,7 @@ class PodSandbox(HostFiles):
         if ports:
             msg = "kubernetes exposes no ports of a sandbox"
             raise PolicyRefusedError(msg)
-        values = resolve(self._spec.secrets)
-        self._blot = Blot(values)
-        merged = {**_DEFAULT_ENV, **self._spec.env, **values, **(env or {})}
+        merged = {**_DEFAULT_ENV, **self._environment(env)}
         bounds = limits or self._spec.limits
         return await self._running.start(partial(self._start, argv, merged, bounds))
 
