@@ -18,7 +18,6 @@ holds is visible.
 """
 
 import asyncio
-import json
 import platform
 import subprocess
 import tempfile
@@ -27,7 +26,6 @@ from pathlib import Path
 
 from sandboxes.base import (
     Capabilities,
-    ExecResult,
     Isolation,
     Limits,
     PolicyRefusedError,
@@ -45,6 +43,7 @@ from sandboxes.interpreter import Interpreter, find_interpreter
 from sandboxes.launcher import find_program, make_launcher
 from sandboxes.namespace import Host, NamespaceSandbox
 from sandboxes.places import Places
+from sandboxes.proof import not_held
 from sandboxes.relay_proof import PROOF_NETWORK, is_connected
 from sandboxes.seccomp import build_filter
 
@@ -190,7 +189,7 @@ async def _proven(host: Host) -> Capabilities:
             raise SandboxUnavailableError(explain(str(error))) from error
         finally:
             await asyncio.gather(place.close(), other.close())
-    missing = _not_held(result)
+    missing = not_held(result)
     if missing:
         msg = f"bubblewrap started, but a command in it did not find {', '.join(missing)}"
         raise SandboxUnavailableError(msg)
@@ -199,17 +198,6 @@ async def _proven(host: Host) -> Capabilities:
     note = "the relay to the host did not work: no listed hosts can be reached, no ports exposed"
     weaker = {"network_allowlist": False, "ports": False, "notes": (*claimed.notes, note)}
     return claimed.model_copy(update=weaker)
-
-
-def _not_held(result: ExecResult) -> list[str]:
-    if not result.ok:
-        told = result.stderr.decode(errors="replace").strip()[-500:]
-        return [f"a working python3 ({result.outcome}, exit code {result.exit_code}: {told})"]
-    try:
-        held = json.loads(result.stdout)
-    except ValueError:
-        return ["a readable answer"]
-    return [name for name, holds in held.items() if holds is not True]
 
 
 def _claimed(host: Host) -> Capabilities:

@@ -83,6 +83,14 @@ class Command:
         return await self._conclude(await self._live.end())
 
 
+def check_env(env: Mapping[str, str]) -> None:
+    """Raise ValueError unless `env` can be the environment of a program."""
+    for name, value in env.items():
+        if not name or "=" in name or "\0" in name or "\0" in value:
+            msg = f"expected an environment variable without NUL or '=' in its name, got {name!r}"
+            raise ValueError(msg)
+
+
 async def communicate(process: Process, stdin: bytes) -> ExecResult:
     """Write `stdin`, close it, and return how the process ended."""
     if not stdin:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from sandboxes import relay
 from sandboxes.base import Limits
+from sandboxes.command import check_env
 from sandboxes.files import MOUNT_POINT
 from sandboxes.interpreter import Interpreter
 from sandboxes.launcher import Passed
@@ -189,10 +190,8 @@ def _namespaces(tools: Tools, view: View) -> list[str]:
 def _environment(env: Mapping[str, str], interpreter: Interpreter) -> list[str]:
     path = f"{_PATH}:{_LINK_FOLDER}" if interpreter.executable else _PATH
     options = ["--clearenv"]
+    check_env(env)
     for name, value in {"PATH": path, **_DEFAULT_ENV, **env}.items():
-        if not name or "=" in name or "\0" in name or "\0" in value:
-            msg = f"expected an environment variable without NUL or '=' in its name, got {name!r}"
-            raise ValueError(msg)
         options += ["--setenv", name, value]
     return options
 

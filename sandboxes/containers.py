@@ -20,7 +20,6 @@ the image holds is visible; nobody but you vouches for it.
 """
 
 import asyncio
-import json
 import os
 import tempfile
 from collections.abc import Mapping
@@ -29,7 +28,6 @@ from pathlib import Path
 
 from sandboxes.base import (
     Capabilities,
-    ExecResult,
     Isolation,
     Limits,
     PolicyRefusedError,
@@ -45,6 +43,7 @@ from sandboxes.docker_mount import can_mount
 from sandboxes.docker_pool import SIZE, Pool
 from sandboxes.docker_sandbox import Yard, open_sandbox
 from sandboxes.docker_sweep import identity, sweep
+from sandboxes.proof import not_held
 from sandboxes.relay_proof import PROOF_NETWORK, is_connected
 
 DEDICATED_USER = 60600
@@ -57,6 +56,8 @@ _LIMITS_OF_ENGINE = {
     "CpuCfsQuota": "processor time",
 }
 
+_BY_THE_FILTER = ("a system-call filter", "no new namespaces")
+"""What does not hold where the runtime needs no filter of ours."""
 # Runs inside and tells what holds there; what it prints is a claim of our own code.
 _PROOF = """
 import ctypes, json, os, socket
@@ -193,7 +194,7 @@ async def _proven_in(yard: Yard) -> Yard:
         place = await open_sandbox(yard, spec)
         try:
             result = await place.exec(["python3", "-I", "-c", _PROOF])
-            missing = _not_held(result, filtered=claimed.syscall_filter)
+            missing = not_held(result, () if claimed.syscall_filter else _BY_THE_FILTER)
             connected = not missing and await is_connected(place)
         finally:
             await place.close()
@@ -212,18 +213,6 @@ async def _proven_in(yard: Yard) -> Yard:
 def _noted(yard: Yard, note: str) -> Yard:
     notes = (*yard.capabilities.notes, note)
     return replace(yard, capabilities=yard.capabilities.model_copy(update={"notes": notes}))
-
-
-def _not_held(result: ExecResult, *, filtered: bool) -> list[str]:
-    if not result.ok:
-        told = result.stderr.decode(errors="replace").strip()[-500:]
-        return [f"a working python3 ({result.outcome}, exit code {result.exit_code}: {told})"]
-    try:
-        held = json.loads(result.stdout)
-    except ValueError:
-        return ["a readable answer"]
-    skipped = () if filtered else ("a system-call filter", "no new namespaces")
-    return [name for name, holds in held.items() if holds is not True and name not in skipped]
 
 
 def _claimed(facts: Facts, runtime: str) -> Capabilities:

@@ -17,7 +17,7 @@ from sandboxes.base import (
     SandboxSpec,
     Watch,
 )
-from sandboxes.command import Command
+from sandboxes.command import Command, check_env
 from sandboxes.docker_box import Box, Contained, ContainerGuard, Raw, bounds_of, open_box
 from sandboxes.docker_engine import Bounds, Engine, Recipe
 from sandboxes.docker_links import Ports, WayOut, check_ports
@@ -232,10 +232,7 @@ async def open_sandbox(yard: Yard, spec: SandboxSpec, watch: Watch | None = None
 
 
 def _ordered(argv: Sequence[str], env: Mapping[str, str], limits: Limits) -> Order:
-    for name, value in env.items():
-        if not name or "=" in name or "\0" in name or "\0" in value:
-            msg = f"expected an environment variable without NUL or '=' in its name, got {name!r}"
-            raise ValueError(msg)
+    check_env(env)
     cpu_s = math.ceil(limits.wall_s * max(1.0, limits.cpu_cores)) + 1
     bounds = (
         (resource.RLIMIT_FSIZE, limits.file_bytes),
